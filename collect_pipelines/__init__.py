@@ -1,0 +1,1 @@
+"""Collect pipelines: every response of every form, in every integration."""

@@ -1,0 +1,1 @@
+"""Outside services: Google Sheets and Drive, and the quota they grant."""

@@ -1,0 +1,1 @@
+"""Getting responses of a table to a destination: planning is pure, sending is thin."""

@@ -1,0 +1,1 @@
+"""Real servers started from what is installed, when no address is configured."""

@@ -1,0 +1,137 @@
+"""A real mongod as a one-node replica set: on PATH, else from the wheel of the `embedded` extra."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+from collect_pipelines.errors import ConfigurationError, TransientError
+
+REPLICA_SET = "collect"
+
+
+def find_mongod() -> Path:
+    """Find a mongod to run. Raises ConfigurationError that says how to get one."""
+    if found := shutil.which("mongod"):
+        return Path(found)
+    spec = importlib.util.find_spec("fiftyone")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        candidate = Path(folder) / "db" / "bin" / "mongod"
+        if candidate.is_file():
+            return candidate
+    raise ConfigurationError(
+        "No MongoDB: COLLECT_MONGO_URI is not set and there is no mongod here",
+        hint="pip install 'collect-pipelines[embedded]', install MongoDB 7 or newer, or set COLLECT_MONGO_URI",
+    )
+
+
+def mongod_command(folder: Path, port: int, *, cache_gigabytes: float = 0.5) -> list[str]:
+    """The command line of the embedded mongod. The oplog is bounded; the default is 5 % of the disk."""
+    options = [
+        "--replSet",
+        REPLICA_SET,
+        "--bind_ip",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--dbpath",
+        str(folder),
+    ]
+    limits = ["--oplogSize", "990", "--wiredTigerCacheSizeGB", str(cache_gigabytes), "--nounixsocket"]
+    return [str(find_mongod()), *options, *limits]
+
+
+def mongod_uri(port: int) -> str:
+    """The address of the embedded mongod."""
+    return f"mongodb://127.0.0.1:{port}/?replicaSet={REPLICA_SET}"
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def make_primary(port: int, *, timeout_seconds: float = 60) -> None:
+    """Wait for the mongod on this port, initiate its replica set if it is new, and wait until it takes writes.
+
+    A data folder that was used with another port keeps the old address and never elects itself: it is re-configured.
+    """
+    end = time.monotonic() + timeout_seconds
+    client: MongoClient[dict[str, object]] = MongoClient(
+        "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=1000
+    )
+    with client:
+        while time.monotonic() < end:
+            try:
+                hello = client.admin.command("hello")
+                if hello.get("isWritablePrimary"):
+                    return
+                _configure(client, port, str(hello.get("info", "")))
+            except PyMongoError:
+                pass
+            time.sleep(0.1)
+    raise TransientError(f"mongod on port {port} did not become a primary within {timeout_seconds:.0f} s")
+
+
+def _configure(client: MongoClient[dict[str, object]], port: int, info: str) -> None:
+    config = {"_id": REPLICA_SET, "members": [{"_id": 0, "host": f"127.0.0.1:{port}"}]}
+    try:
+        if "replSetInitiate" in info:
+            client.admin.command("replSetInitiate", config)
+        elif "not have a valid replica set config" in info:
+            client.admin.command("replSetReconfig", {**config, "version": 1 + int(time.time())}, force=True)
+    except OperationFailure as error:
+        if error.code != 23:  # AlreadyInitialized: somebody was faster
+            raise
+
+
+@dataclass(slots=True)
+class Mongod:
+    """A running mongod of ours."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+
+    @property
+    def uri(self) -> str:
+        """Its address."""
+        return mongod_uri(self.port)
+
+    def stop(self) -> None:
+        """Stop it cleanly; after ten seconds, at once."""
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def start_mongod(folder: Path, port: int | None = None, *, cache_gigabytes: float = 0.5) -> Mongod:
+    """Start a mongod on the folder and return when it takes writes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = port or free_port()
+    with (folder / "mongod.log").open("ab") as log:
+        process = subprocess.Popen(
+            mongod_command(folder, port, cache_gigabytes=cache_gigabytes),
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+        )
+    mongod = Mongod(process, port)
+    try:
+        make_primary(port)
+    except BaseException:
+        mongod.stop()
+        raise
+    return mongod

@@ -1,0 +1,1 @@
+"""The Dagster line: nothing below imports dagster."""

@@ -1,0 +1,1 @@
+"""The web pages people use: forms, responses, downloads, health."""

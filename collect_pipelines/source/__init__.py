@@ -1,0 +1,1 @@
+"""The Collect store and change capture: everything that speaks to MongoDB."""

@@ -1,0 +1,1 @@
+"""What sets the assets off: the change-stream sensor and the schedules."""
