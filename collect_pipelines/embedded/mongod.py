@@ -85,14 +85,14 @@ def make_primary(port: int, *, timeout_seconds: float = 60) -> None:
 
 def _configure(client: MongoClient[dict[str, object]], port: int, info: str) -> None:
     config = {"_id": REPLICA_SET, "members": [{"_id": 0, "host": f"127.0.0.1:{port}"}]}
+    if "replSetInitiate" not in info and "valid replica set config" not in info:
+        return
     try:
-        if "replSetInitiate" in info:
-            client.admin.command("replSetInitiate", config)
-        elif "not have a valid replica set config" in info:
-            client.admin.command("replSetReconfig", {**config, "version": 1 + int(time.time())}, force=True)
+        client.admin.command("replSetInitiate", config)
     except OperationFailure as error:
-        if error.code != 23:  # AlreadyInitialized: somebody was faster
+        if error.code != 23:  # AlreadyInitialized: by somebody faster, or on another port
             raise
+        client.admin.command("replSetReconfig", {**config, "version": 1 + int(time.time())}, force=True)
 
 
 @dataclass(slots=True)
