@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import mkdtemp
 from uuid import uuid4
 
 import pytest
@@ -14,9 +18,12 @@ from collect_pipelines.embedded.mongod import Mongod, start_mongod
 @pytest.fixture(scope="session")
 def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
     """A real mongod, one-node replica set, of this worker."""
-    server = start_mongod(tmp_path_factory.mktemp("mongod"))
+    memory = Path("/dev/shm")  # the tests ask for durable writes a lot, and no power will fail here
+    folder = Path(mkdtemp(dir=memory)) if os.access(memory, os.W_OK) else tmp_path_factory.mktemp("mongod")
+    server = start_mongod(folder)
     yield server
     server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
