@@ -34,9 +34,6 @@ def mongo(mongod: Mongod) -> Iterator[MongoClient]:
 
 
 @pytest.fixture
-def database_name(mongo: MongoClient) -> Iterator[str]:
-    """A database name of the test's own; the state database is `<name>_state`. Both are dropped afterwards."""
-    name = f"t{uuid4().hex[:10]}"
-    yield name
-    mongo.drop_database(name)
-    mongo.drop_database(f"{name}_state")
+def database_name() -> str:
+    """A database name of the test's own; the state database is `<name>_state`. They go with the server."""
+    return f"t{uuid4().hex[:10]}"
