@@ -13,6 +13,7 @@ import pytest
 from pymongo import MongoClient
 
 from collect_pipelines.embedded.mongod import Mongod, start_mongod
+from collect_pipelines.embedded.postgres import Postgres, start_postgres
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +25,14 @@ def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
     yield server
     server.stop()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A real PostgreSQL of this worker, with Dagster's empty database at `postgres.url`."""
+    server = start_postgres(tmp_path_factory.mktemp("postgres"))
+    yield server
+    server.stop()
 
 
 @pytest.fixture
