@@ -99,7 +99,9 @@ def accounts(settings: Settings) -> tuple[Account, ...]:
 
 def pinned(choices: Sequence[T], key: str) -> T:
     """Choose one for ever by the key (rendezvous hashing over positions)."""
-    weights = [hashlib.blake2b(f"{number}:{key}".encode("utf-8", "surrogatepass")).digest() for number in range(len(choices))]
+    weights = [
+        hashlib.blake2b(f"{number}:{key}".encode("utf-8", "surrogatepass")).digest() for number in range(len(choices))
+    ]
     return choices[max(range(len(choices)), key=weights.__getitem__)]
 
 

@@ -118,7 +118,13 @@ def close_bucket(per_minute: float, burst: int, retry_after_seconds: float | Non
     recent: Any = {"$lt": [{"$subtract": ["$now", {"$ifNull": ["$cut_at", 0.0]}]}, 5_000.0]}  # one event, many refusals
     return [
         *_rate(per_minute),
-        {"$set": {"cut_rate": {"$cond": [recent, "$rate", halved]}, "cut_at": "$now", "wait_ms": {"$subtract": [until, "$now"]}}},
+        {
+            "$set": {
+                "cut_rate": {"$cond": [recent, "$rate", halved]},
+                "cut_at": "$now",
+                "wait_ms": {"$subtract": [until, "$now"]},
+            }
+        },
         {
             "$set": {
                 "granted": False,

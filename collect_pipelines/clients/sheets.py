@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
+import orjson
 from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 
@@ -20,7 +21,9 @@ Json = dict[str, Any]
 T = TypeVar("T")
 
 READ_ATTEMPTS = 3
-_DESCRIPTION = "spreadsheetUrl,properties(timeZone),sheets(properties(sheetId,title,gridProperties(rowCount,columnCount)))"
+_DESCRIPTION = (
+    "spreadsheetUrl,properties(timeZone),sheets(properties(sheetId,title,gridProperties(rowCount,columnCount)))"
+)
 _SAME_SHEET = "sheets(properties(sheetId,title,gridProperties(rowCount,columnCount)),data(startRow,startColumn,rowData(values(userEnteredValue))))"
 _ANSWER = f"replies(findReplace(occurrencesChanged)),updatedSpreadsheet({_SAME_SHEET})"
 
@@ -117,10 +120,12 @@ class Spreadsheet:
         if answer_ranges:
             body |= {"includeSpreadsheetInResponse": True, "responseRanges": list(answer_ranges)}
         call = self._sheets.spreadsheets.batchUpdate(
-            spreadsheetId=self.id, body=body, fields=_ANSWER if answer_ranges else "replies(findReplace)"
+            spreadsheetId=self.id, body={}, fields=_ANSWER if answer_ranges else "replies(findReplace)"
         )
+        call.body = orjson.dumps(body)  # half the size of the client's own ASCII JSON for most of the world's scripts
+        call.body_size = len(call.body)
         self.writes += 1
-        self.sent_bytes += len(call.body or "")
+        self.sent_bytes += call.body_size
         return self._send(call, "write")
 
     def _read(self, call: Any) -> Json:
@@ -155,5 +160,3 @@ def executed(call: Any, *, account: str, what: str) -> Json:
 
 def _corner(grid_range: Mapping[str, Any]) -> tuple[int, int]:
     return int(grid_range.get("startRowIndex", 0)), int(grid_range.get("startColumnIndex", 0))
-
-

@@ -32,7 +32,7 @@ def row_id(response_id: str) -> str:
     >>> row_id("fair:1"), row_id("=1%")
     ('fair:1', '%3D1%25')
     """
-    if len(response_id) > _LONGEST_ID:
+    if not response_id or len(response_id) > _LONGEST_ID:
         return f"%~{_digest(response_id, 16)}"
     return _SPECIAL.sub(lambda match: "".join(f"%{ord(sign):02X}" for sign in match[0]), response_id)
 
@@ -109,7 +109,9 @@ def read_fence(value: str) -> Fence | None:
 
 
 def _integer(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).digest()) % (2**31 - 2) + 1
+    return (
+        int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).digest()) % (2**31 - 2) + 1
+    )
 
 
 def _digest(text: str, size: int) -> str:
