@@ -31,7 +31,7 @@ ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """What one landing step did. `more` says that the form has further work."""
+    """What one landing step did. `more` says that the form has further work; `columns` is None without a table."""
 
     form_id: str
     sequence: int
@@ -88,7 +88,7 @@ class Landing:
         before = table.load()
         marks = self._ledger.journal.take(form_id, MARKS_AT_ONCE)
         if not marks:
-            return Landed(form_id, before.watermark.sequence, columns=before.columns)
+            return Landed(form_id, before.watermark.sequence, columns=_columns(before))
         with self._reader.reading() as reading:
             form = reading.form(form_id)
             decoded, done = _read_marked(reading, form, marks)
@@ -124,8 +124,12 @@ class Landing:
             decoded.unfit,
             decoded.unknown,
             cluster_time,
-            columns=after.columns,
+            columns=_columns(after),
         )
+
+
+def _columns(manifest: Manifest) -> Mapping[str, QuestionType] | None:
+    return manifest.columns if manifest.version else None
 
 
 def questions_changed(before: Manifest, form: Form) -> bool:

@@ -87,7 +87,8 @@ class Rescan:
         gone = _gone(reading, request.form_id, table)
         decoded = Decoded(tombstones(gone), 0, 0)
         after, landed = self._landing.commit(table, before, form, decoded, reading.cluster_time)
-        self._ledger.record(after, request.form_id)
+        if after.version:  # a form without questions and responses has no table, and nobody wants an empty sheet
+            self._ledger.record(after, request.form_id)
         self._requests.delete_one({"_id": request.form_id, "serial": request.serial})
         return landed
 

@@ -6,16 +6,17 @@ run drains whatever is dirty and lingers for more; with partitions it backfills 
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from enum import StrEnum
+from functools import cache
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from collect_pipelines.draining.backfill import backfill
 from collect_pipelines.draining.drain import Drain, Limits
 from collect_pipelines.draining.engine import Engine
 from collect_pipelines.draining.lease import Lease
-from collect_pipelines.draining.stages import LANDING, Outcome
+from collect_pipelines.draining.stages import Outcome
 from collect_pipelines.integration import DestinationSpec
 from collect_pipelines.orchestration.events import materialisation, report_failure
 from collect_pipelines.orchestration.partitions import FORMS, add_forms
@@ -24,19 +25,16 @@ LEASE_SECONDS, RENEW_SECONDS = 12.0, 3.0
 MOST_SECONDS = 900.0  # a run ends now and then, so that deploys and upgrades find a moment
 
 
-class Refresh(StrEnum):
-    """How much a backfill does."""
-
-    CHANGES = "changes"
-    REBUILD = "rebuild"
-
-
 class DeliverConfig(dg.Config):
-    """Options of a run."""
+    """Options of a run with partitions, a backfill."""
 
-    refresh: Refresh = Refresh.REBUILD
-    """Backfills only. rebuild: read the form again from the store and compare every row at every destination.
-    changes: only what is new."""
+    rebuild: bool = Field(
+        default=True,
+        description=(
+            "True: read the form again from the store and compare every row at every destination. "
+            "False: only what is new."
+        ),
+    )
 
 
 def deliver_assets(
@@ -80,7 +78,7 @@ def _backfill(engine: Engine, context: dg.AssetExecutionContext, config: Deliver
     by_key = engine.ledger.journal.partitions()
     form_ids = [by_key.get(key, key) for key in context.partition_keys]
     stages = {key.to_user_string() for key in context.selected_asset_keys}
-    return backfill(engine, form_ids, stages, rebuild=config.refresh is Refresh.REBUILD)
+    return backfill(engine, form_ids, stages, rebuild=config.rebuild)
 
 
 def _drain(engine: Engine, run_id: str) -> Iterator[Outcome]:
@@ -100,20 +98,19 @@ def _drain(engine: Engine, run_id: str) -> Iterator[Outcome]:
 
 def _report(context: dg.AssetExecutionContext, engine: Engine, outcomes: Iterable[Outcome]) -> None:
     """Tell Dagster of each outcome as it comes; fail at the end if a form needs a person."""
-    known: set[str] = set()
+    add = cache(lambda form_id: add_forms(context.instance, [form_id]))
     failed: dict[tuple[str, str], Outcome] = {}
     for outcome in outcomes:
-        if outcome.form_id and outcome.form_id not in known:
-            known.add(outcome.form_id)
-            add_forms(context.instance, [outcome.form_id])
         if not outcome.ok:
             failed[outcome.stage, outcome.form_id] = outcome
             if outcome.final:
+                add(outcome.form_id)
                 report_failure(context, outcome)
             else:
                 context.log.warning(f"{outcome.stage} of form {outcome.form_id} waits: {outcome.error}")
         elif event := materialisation(outcome, engine.settings):
             failed.pop((outcome.stage, outcome.form_id), None)
+            add(outcome.form_id)
             context.log_event(event)
     final = [outcome for outcome in failed.values() if outcome.final or context.has_partition_key]
     if final:
@@ -126,6 +123,3 @@ def _summary(final: Sequence[Outcome]) -> str:
     lines = [f"{o.stage} of form {o.form_id}: {o.error.splitlines()[-1]}" for o in final[:20]]
     stages = f"{len(final)} of the forms' steps failed; the others went on."
     return "\n".join([stages, *lines])
-
-
-__all__ = ["LANDING", "DeliverConfig", "Refresh", "deliver_assets"]

@@ -25,7 +25,7 @@ Metadata = dict[str, Any]
 def materialisation(outcome: Outcome, settings: Settings) -> dg.AssetMaterialization | None:
     """The event for a step that did its work; None if it only waited."""
     metadata: Metadata = {}
-    if outcome.landed is not None:
+    if outcome.landed is not None and outcome.landed.columns is not None:
         metadata = _landed(outcome.landed)
     elif outcome.delivered is not None:
         metadata = _delivered(outcome.delivered, outcome.facts)

@@ -21,8 +21,8 @@ from bson import Decimal128, Int64
 
 from collect_pipelines.model import QuestionType
 from collect_pipelines.schema import DECIMAL, FILE, GEO_POINT, TIMESTAMP
-from collect_pipelines.source.raw_documents import Kept
 from collect_pipelines.source.json_text import plain
+from collect_pipelines.source.raw_documents import Kept
 
 _ISO_DATE = pattern(r"\d{4}-\d\d-\d\d", ASCII)
 _EXACT = 2**53

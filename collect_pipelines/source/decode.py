@@ -17,9 +17,9 @@ import pyarrow as pa
 from collect_pipelines.model import Form
 from collect_pipelines.schema import ANSWER_TYPES, OURS
 from collect_pipelines.source.columns import CONVERTERS, DATETIME, INTEGER, JSON_DOCUMENT, JSON_LIST, TEXT, Converter
-from collect_pipelines.source.raw_documents import CORRUPT, Kept, Raw, read, split
 from collect_pipelines.source.ids import response_id
 from collect_pipelines.source.json_text import clean, extended
+from collect_pipelines.source.raw_documents import CORRUPT, Kept, Raw, read, split
 
 SLICE_ROWS = 1_000
 SLICE_BYTES = 4 << 20

@@ -32,8 +32,8 @@ class Deployment(Setup):
         defs = dg.Definitions(assets=[deliver], jobs=[job], executor=dg.in_process_executor)
         return defs.resolve_job_def("drain")
 
-    def run(self, key: str | None = None, refresh: str = "rebuild") -> dg.ExecuteInProcessResult:
-        config = {"ops": {"deliver": {"config": {"refresh": refresh}}}}
+    def run(self, key: str | None = None, *, rebuild: bool = True) -> dg.ExecuteInProcessResult:
+        config = {"ops": {"deliver": {"config": {"rebuild": rebuild}}}}
         return self.job().execute_in_process(
             instance=self.instance, partition_key=key, run_config=config, raise_on_error=False
         )
@@ -72,7 +72,7 @@ def test_one_run_drains_all_forms_and_each_form_shows_its_own_state(deployment: 
     assert deployment.status("one") == (keys, set())
     assert deployment.status("two") == (keys - {"b"}, {"b"})
     deployment.two.trouble.clear()
-    assert deployment.run("b", "changes").success
+    assert deployment.run("b", rebuild=False).success
     assert deployment.status("two") == (keys, set())
 
 

@@ -16,7 +16,7 @@ from collect_pipelines.clients.google_errors import (
 from collect_pipelines.clients.sheets import Spreadsheet
 from collect_pipelines.delivery.contract import Position, Snapshot
 from collect_pipelines.delivery.google_sheet.cells import Rendering
-from collect_pipelines.delivery.google_sheet.changes import Batch, Skip, change_of, cut, steps_of
+from collect_pipelines.delivery.google_sheet.changes import Skip, change_of, cut, steps_of
 from collect_pipelines.delivery.google_sheet.discover import read_keys
 from collect_pipelines.delivery.google_sheet.index import Edits, Known, RowIndex, Tab
 from collect_pipelines.delivery.google_sheet.layout import Wanted, drop_requests, present, reshape
@@ -136,7 +136,7 @@ class Sync:
             if not steps:
                 self.tab = replace(self.tab, position=Position(self.tab.position.table_id, reaches))
                 self._index.save(self.tab)
-                return
+                return None
             if any(step.act is not Act.ADD for step in steps) and not self._look(steps):
                 continue
             try:
