@@ -338,7 +338,7 @@ VALUES = st.recursive(
 QUESTIONS = st.sampled_from([kind.value for kind in QuestionType]) | KEYS
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.lists(st.dictionaries(QUESTIONS, VALUES, max_size=8), max_size=4))
 def test_every_answer_that_goes_in_comes_out_typed_or_beside(given_answers: list[dict[str, Any]]) -> None:
     listed = rows(*({"_id": f"f:{n}", "answers": answers} for n, answers in enumerate(given_answers)))
