@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collect_pipelines.model import UNROUTED, form_of
-from collect_pipelines.source.json_text import extended
+from collect_pipelines.source.json_text import clean, extended
 
 _PREFIX = f"{UNROUTED}:"
 
@@ -16,13 +16,12 @@ def response_id(store_id: object) -> str:
     >>> response_id("fair:7"), response_id(7)
     ('fair:7', '_unrouted:7')
     """
-    if not isinstance(store_id, str):
+    if type(store_id) is not str:
         return _PREFIX + extended(store_id)
     if store_id.startswith(_PREFIX):
         return _PREFIX + extended(store_id)  # quoted, so that it is no other value's name
     try:
         store_id.encode()
     except UnicodeEncodeError:
-        form = form_of(store_id).encode("utf-8", "replace").decode()
-        return f"{form}:\ufffd{store_id.encode('utf-8', 'surrogatepass').hex()}"
-    return str(store_id)
+        return f"{clean(form_of(store_id))}:\ufffd{store_id.encode('utf-8', 'surrogatepass').hex()}"
+    return store_id

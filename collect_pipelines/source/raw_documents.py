@@ -12,6 +12,8 @@ import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import BSONError
 
+from collect_pipelines.source.json_text import clean
+
 OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 _LENIENT: CodecOptions[dict[str, Any]] = OPTIONS.with_options(unicode_decode_error_handler="surrogateescape")
 _UNREADABLE = (BSONError, ValueError, TypeError, OverflowError, RecursionError, struct.error, IndexError)
@@ -130,7 +132,7 @@ def _value_bytes(body: bytes, kind: int, at: int) -> int:
 
 def _put(document: dict[str, Any], element: _Element, value: Any = None) -> None:
     """Add an element. Of equal keys the last one counts, as for every reader; earlier ones are kept beside it."""
-    key = element.key.encode("utf-8", "replace").decode()
+    key = clean(element.key)
     whole = value if value is not None else _value(element)
     if key != element.key and type(whole) is not Kept:
         whole = Kept(whole, "its name is not valid UTF-8", _base64(element))
