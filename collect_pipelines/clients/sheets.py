@@ -24,8 +24,9 @@ READ_ATTEMPTS = 3
 _DESCRIPTION = (
     "spreadsheetUrl,properties(timeZone),sheets(properties(sheetId,title,gridProperties(rowCount,columnCount)))"
 )
-_SAME_SHEET = "sheets(properties(sheetId,title,gridProperties(rowCount,columnCount)),data(startRow,startColumn,rowData(values(userEnteredValue))))"
-_ANSWER = f"replies(findReplace(occurrencesChanged)),updatedSpreadsheet({_SAME_SHEET})"
+_CELLS = "data(startRow,startColumn,rowData(values(userEnteredValue)))"
+_SHEET = f"properties(sheetId,title,gridProperties(rowCount,columnCount)),{_CELLS}"
+_ANSWER = f"replies(findReplace(occurrencesChanged)),updatedSpreadsheet(sheets({_SHEET}))"
 
 
 class Sheets:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pymongo import MongoClient
 
 from collect_pipelines.clients.drive import Drive
+from collect_pipelines.clients.google_errors import LayoutMoved, RequestRefused
 from collect_pipelines.clients.google_http import accounts, pinned
 from collect_pipelines.clients.quota import Quota, SharedQuota, Unlimited
 from collect_pipelines.clients.sheets import Sheets, Spreadsheet
@@ -60,6 +61,8 @@ class GoogleSheets:
         with closing(RowIndex(self._rows_folder / f"{form.key}.sqlite")) as index:
             try:
                 return self._deliver(form, config, snapshot, index, rebuild, set_aside or _ignore)
+            except (RequestRefused, LayoutMoved) as error:
+                raise DestinationChanged(f"The sheet of form {form.id!r} cannot be written: {error.message}") from error
             except DestinationChanged:
                 if not rebuild or config.spreadsheet_id or index.load() is None:
                     raise

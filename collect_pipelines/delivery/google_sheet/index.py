@@ -125,7 +125,10 @@ class RowIndex:
 
         Of a row that people copied, the one that stands first is taken.
         """
+        known = self.load()
         with self._transaction():
+            if known is not None and (known.spreadsheet_id, known.sheet_id) != (tab.spreadsheet_id, tab.sheet_id):
+                self._db.execute("DELETE FROM rows")
             self._db.execute("CREATE TEMP TABLE seen (id TEXT PRIMARY KEY, place INTEGER, content TEXT) WITHOUT ROWID")
             self._db.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", keys)
             self._db.execute("UPDATE rows SET place = NULL WHERE id NOT IN (SELECT id FROM seen)")
@@ -201,20 +204,12 @@ def _plain(value: Any) -> Any:
 
 def _tab(state: bytes) -> Tab:
     read: dict[str, Any] = orjson.loads(state)
-    layout = read.pop("layout")
-    return Tab(
-        **read
-        | {
-            "layout": Layout(
-                tuple(Managed(**column) for column in layout["columns"]),
-                tuple(layout["header"]),
-                layout["width"],
-                frozenset(layout["dropped"]),
-            ),
-            "position": Position(*read["position"]),
-            "fences": tuple((number, at) for number, at in read["fences"]),
-        }
-    )
+    layout = read["layout"]
+    columns = tuple(Managed(**column) for column in layout["columns"])
+    read["layout"] = Layout(columns, tuple(layout["header"]), layout["width"], frozenset(layout["dropped"]))
+    read["position"] = Position(*read["position"])
+    read["fences"] = tuple((number, at) for number, at in read["fences"])
+    return Tab(**read)
 
 
 def with_header(tab: Tab, header: tuple[str, ...]) -> Tab:

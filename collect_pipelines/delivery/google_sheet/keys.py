@@ -85,27 +85,29 @@ def fence_id(sheet_id: int, sequence: int) -> int:
 class Fence:
     """What a batch says about itself in the sheet: who wrote it, when, and how far the tab is with it.
 
-    `verified` is how far it was proven to be before this batch; a reader who trusts nothing starts there.
+    `verified` is how far it was proven to be before this batch; a reader who trusts nothing starts there. `aim` is
+    where its writer wants to get to: a writer of older rows must then give up.
     """
 
     sequence: int
     token: str
     at_seconds: int
     verified: int
+    aim: int
     position: Position
 
     def __str__(self) -> str:
-        numbers = f"{self.sequence} {self.token} {self.at_seconds} {self.verified} {self.position.sequence}"
-        return f"{numbers} {self.position.table_id}"
+        numbers = f"{self.sequence} {self.token} {self.at_seconds} {self.verified} {self.aim}"
+        return f"{numbers} {self.position.sequence} {self.position.table_id}"
 
 
 def read_fence(value: str) -> Fence | None:
     """Read a fence back; None when it is none."""
-    parts = value.split(" ", 5)
-    if len(parts) != 6 or not all(parts[n].isdecimal() for n in (0, 2, 3, 4)):
+    parts = value.split(" ", 6)
+    if len(parts) != 7 or not all(parts[n].isdecimal() for n in (0, 2, 3, 4, 5)):
         return None
-    position = Position(parts[5], int(parts[4]))
-    return Fence(int(parts[0]), parts[1], int(parts[2]), int(parts[3]), position)
+    sequence, at_seconds, verified, aim, reached = (int(parts[n]) for n in (0, 2, 3, 4, 5))
+    return Fence(sequence, parts[1], at_seconds, verified, aim, Position(parts[6], reached))
 
 
 def _integer(text: str) -> int:

@@ -23,8 +23,8 @@ from collect_pipelines.delivery.google_sheet.discover import (
     untouched_sheet,
 )
 from collect_pipelines.delivery.google_sheet.index import RowIndex, Tab
-from collect_pipelines.delivery.google_sheet.keys import ALL_KEYS, Fence
-from collect_pipelines.delivery.google_sheet.layout import Json, Wanted, first_layout, reshape
+from collect_pipelines.delivery.google_sheet.keys import ALL_KEYS, FENCE_KEY, Fence
+from collect_pipelines.delivery.google_sheet.layout import Json, Wanted, first_layout
 from collect_pipelines.delivery.google_sheet.plan import header_texts
 from collect_pipelines.errors import DestinationChanged, TransientError
 from collect_pipelines.model import Form
@@ -67,10 +67,10 @@ class Opening:
                 tab = read_tab(self.book.id, sheet_id, marks, described, known, given=self._given)
                 if tab.layout.key_index is not None:
                     return self._read_rows(tab)
-            if known is not None and known.sheet_id != sheet_id and not renew and sheet_id is None:
+                if not renew:
+                    raise self._gone("The column _response, which ties rows to responses,")
+            elif known is not None and not renew:
                 raise self._gone(f"The tab {known.title!r}")
-            if sheet_id is not None and not renew:
-                raise self._gone("The column _response, which ties rows to responses,")
             self._make(marks, described)
             known = None
         raise TransientError(f"{self.book.what}: somebody else is making the same tab", retry_after_seconds=2)
@@ -82,6 +82,11 @@ class Opening:
         if _first_row(header) != tab.layout.header:
             return self.read(tab, renew=False)
         return self.store(tab, column)
+
+    def last_fence(self, sheet_id: int) -> Fence | None:
+        """Return the fence of the newest batch in a tab."""
+        fences = read_marks(self.book.metadata((FENCE_KEY,))).fences.get(sheet_id, [])
+        return fences[-1] if fences else None
 
     def store(self, tab: Tab, column: list[list[object]]) -> Tab:
         """Take over the values of the key column."""
@@ -106,9 +111,8 @@ class Opening:
             raise DestinationChanged(f"Form {self.form.id!r} has more questions than a spreadsheet has columns")
         sheet_id, title = free_tab(self.form.key, described, self.title)
         layout = first_layout(self.wanted)
-        fence = Fence(1, self.clockwork.token(), int(self.clockwork.now()), 0, Position("", 0))
+        fence = Fence(1, self.clockwork.token(), int(self.clockwork.now()), 0, 0, Position("-", 0))
         requests = setup_requests(self.form.key, sheet_id, title, self.wanted, layout, fence)
-        requests += reshape(sheet_id, layout, self.wanted).requests
         if not self._given and (blank := untouched_sheet(described, marks)) is not None:
             requests += self._take_over(blank)
         try:

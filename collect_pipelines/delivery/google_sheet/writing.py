@@ -25,10 +25,10 @@ _FENCE_CHARACTERS = 120
 _PRUNED_AT_ONCE = 20
 
 
-def next_fence(tab: Tab, token: str, now_seconds: float, reaches: Position) -> Fence:
-    """Return the fence of the next batch, which claims that the tab is at `reaches` afterwards."""
-    verified = tab.position.sequence if tab.position.table_id == reaches.table_id else 0
-    return Fence(tab.sequence + 1, token, int(now_seconds), verified, reaches)
+def next_fence(tab: Tab, token: str, now_seconds: float, *, reaches: int, aim: int) -> Fence:
+    """Return the fence of the next batch, which claims that the tab is at the commit `reaches` afterwards."""
+    position = Position(tab.position.table_id, reaches)
+    return Fence(tab.sequence + 1, token, int(now_seconds), tab.position.sequence, aim, position)
 
 
 def prunable(tab: Tab, now_seconds: float) -> tuple[tuple[int, int], ...]:
@@ -112,7 +112,7 @@ def judge(tab: Tab, plan: Plan, response: Json, offset: int) -> Outcome:
         step.at for number, step in plan.swaps.items() if step.act is Act.REMOVE and answer.swapped.get(number, False)
     )
     done = {step.change.row for step in missed} | {change.row for change in misplaced}
-    outcome = Outcome(
+    return Outcome(
         edits=Edits(_puts(plan, done), removed, _forgotten(plan, done)),
         tab=_after(tab, plan, answer),
         failed=(*(step.change for step in missed), *misplaced),
@@ -120,10 +120,9 @@ def judge(tab: Tab, plan: Plan, response: Json, offset: int) -> Outcome:
         unknown_overwritten=any(step.act is Act.REMOVE for step in missed),
         header_moved=answer.header != tab.layout.header,
     )
-    return outcome
 
 
-def believed(tab: Tab, plan: Plan) -> Edits:
+def believed(plan: Plan) -> Edits:
     """Return what a batch changed in the index if all went as planned."""
     return Edits(_puts(plan, set()), plan.removed, _forgotten(plan, set()))
 
