@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-import socket
+import signal
 import subprocess
 import time
 from dataclasses import dataclass
@@ -13,9 +13,12 @@ from pathlib import Path
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
+from collect_pipelines.embedded.ports import free_port
+from collect_pipelines.embedded.processes import tied_command
 from collect_pipelines.errors import ConfigurationError, TransientError
 
 REPLICA_SET = "collect"
+_INVALID_CONFIG, _NOT_YET_INITIALIZED = 93, 94
 
 
 def find_mongod() -> Path:
@@ -54,45 +57,45 @@ def mongod_uri(port: int) -> str:
     return f"mongodb://127.0.0.1:{port}/?replicaSet={REPLICA_SET}"
 
 
-def free_port() -> int:
-    """A TCP port of the loopback interface that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def make_primary(port: int, *, timeout_seconds: float = 60) -> None:
-    """Wait for the mongod on this port, initiate its replica set if it is new, and wait until it takes writes.
-
-    A data folder that was used with another port keeps the old address and never elects itself: it is re-configured.
-    """
+    """Wait until the mongod on this port is a primary that takes writes. Raises TransientError after the time."""
     end = time.monotonic() + timeout_seconds
-    client: MongoClient[dict[str, object]] = MongoClient(
-        "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=1000
-    )
-    with client:
-        while time.monotonic() < end:
-            try:
-                hello = client.admin.command("hello")
-                if hello.get("isWritablePrimary"):
-                    return
-                _configure(client, port, str(hello.get("info", "")))
-            except PyMongoError:
-                pass
-            time.sleep(0.1)
+    while time.monotonic() < end:
+        if becomes_primary(port):
+            return
+        time.sleep(0.1)
     raise TransientError(f"mongod on port {port} did not become a primary within {timeout_seconds:.0f} s")
 
 
-def _configure(client: MongoClient[dict[str, object]], port: int, info: str) -> None:
+def becomes_primary(port: int, *, timeout_seconds: float = 1) -> bool:
+    """Tell whether the mongod on this port takes writes; if not, do the next thing that brings it there.
+
+    A new one is initiated. A data folder that was used with another port keeps the old address and never elects
+    itself: it is re-configured.
+    """
+    client: MongoClient[dict[str, object]] = MongoClient(
+        "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=int(timeout_seconds * 1000)
+    )
+    with client:
+        try:
+            hello = client.admin.command("hello")
+            if not hello.get("isWritablePrimary"):
+                _configure(client, port)
+            return bool(hello.get("isWritablePrimary"))
+        except PyMongoError:
+            return False
+
+
+def _configure(client: MongoClient[dict[str, object]], port: int) -> None:
+    """Initiate or re-configure the replica set, as its status says; nothing while it is electing."""
     config = {"_id": REPLICA_SET, "members": [{"_id": 0, "host": f"127.0.0.1:{port}"}]}
     try:
-        if "replSetInitiate" in info:
-            client.admin.command("replSetInitiate", config)
-        elif "not have a valid replica set config" in info:
-            client.admin.command("replSetReconfig", {**config, "version": 1 + int(time.time())}, force=True)
+        client.admin.command("replSetGetStatus")
     except OperationFailure as error:
-        if error.code != 23:  # AlreadyInitialized: somebody was faster
-            raise
+        if error.code == _NOT_YET_INITIALIZED:
+            client.admin.command("replSetInitiate", config)
+        elif error.code == _INVALID_CONFIG:
+            client.admin.command("replSetReconfig", {**config, "version": int(time.time())}, force=True)
 
 
 @dataclass(slots=True)
@@ -123,7 +126,7 @@ def start_mongod(folder: Path, port: int | None = None, *, cache_gigabytes: floa
     port = port or free_port()
     with (folder / "mongod.log").open("ab") as log:
         process = subprocess.Popen(
-            mongod_command(folder, port, cache_gigabytes=cache_gigabytes),
+            tied_command(mongod_command(folder, port, cache_gigabytes=cache_gigabytes), signal_number=signal.SIGTERM),
             stdout=log,
             stderr=log,
             stdin=subprocess.DEVNULL,
