@@ -115,9 +115,10 @@ def _layout(sheet_id: int, marks: Marks, same: Tab | None, width: int) -> Layout
     for index, tag in sorted(marks.columns.get(sheet_id, {}).items()):
         if tag not in {column.tag for column in columns}:  # a column that people copied counts once
             columns.append(replace(before[tag], index=index) if tag in before else Managed(tag, index))
-    dropped = marks.dropped.get(sheet_id, frozenset())
+    recorded = marks.dropped.get(sheet_id, frozenset())
     gone = set(before) - {column.tag for column in columns}
-    return Layout(tuple(columns), (), width, dropped | gone | (same.layout.dropped if same else frozenset()))
+    dropped = recorded | gone | (same.layout.dropped if same else frozenset())
+    return Layout(tuple(columns), (), width, dropped, recorded)
 
 
 def _proven(fences: Sequence[Fence], same: Tab | None) -> Position:

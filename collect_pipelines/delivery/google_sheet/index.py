@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -169,7 +169,7 @@ class RowIndex:
             self._db.execute("UPDATE rows SET place = place - 1 WHERE place > ?", (place,))
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self) -> Generator[None]:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -199,6 +199,8 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _plain(value: Any) -> Any:
     if isinstance(value, frozenset):
         return sorted(value)
+    if isinstance(value, Position):
+        return list(value)
     raise TypeError(type(value).__name__)
 
 
@@ -206,7 +208,8 @@ def _tab(state: bytes) -> Tab:
     read: dict[str, Any] = orjson.loads(state)
     layout = read["layout"]
     columns = tuple(Managed(**column) for column in layout["columns"])
-    read["layout"] = Layout(columns, tuple(layout["header"]), layout["width"], frozenset(layout["dropped"]))
+    dropped, recorded = frozenset(layout["dropped"]), frozenset(layout["recorded"])
+    read["layout"] = Layout(columns, tuple(layout["header"]), layout["width"], dropped, recorded)
     read["position"] = Position(*read["position"])
     read["fences"] = tuple((number, at) for number, at in read["fences"])
     return Tab(**read)

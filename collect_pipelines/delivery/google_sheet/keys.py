@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 from collections.abc import Mapping
@@ -66,7 +67,8 @@ DELETED = hashlib.blake2b(b"deleted", digest_size=4).hexdigest()
 def column_tag(column_id: str, *, short: bool = False) -> str:
     """Return the metadata value of a column: its id when plain and not too long, else a digest."""
     if short:
-        return _digest(column_id, 4)
+        digest = hashlib.blake2b(column_id.encode("utf-8", "surrogatepass"), digest_size=6).digest()
+        return base64.urlsafe_b64encode(digest).decode()
     plain = len(column_id) <= 60 and column_id.isprintable() and not column_id.startswith("~")
     return column_id if plain else f"~{_digest(column_id, 12)}"
 

@@ -43,12 +43,16 @@ class Managed:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Our columns in the order of the sheet, the whole header row as last seen, and tags that people deleted."""
+    """Our columns in the order of the sheet, the whole header row as last seen, and tags that people deleted.
+
+    The sheet itself remembers the `recorded` ones of these.
+    """
 
     columns: tuple[Managed, ...] = ()
     header: tuple[str, ...] = ()
     width: int = 0
     dropped: frozenset[str] = frozenset()
+    recorded: frozenset[str] = frozenset()
 
     @property
     def key_index(self) -> int | None:
@@ -124,7 +128,10 @@ def reshape(sheet_id: int, layout: Layout, wanted: Sequence[Wanted]) -> Reshape:
     Existing columns stay where people put them; a new one comes right after the one before it in the form.
     """
     slots, fresh = _inserted(layout, wanted)
-    requests = list(_insert_requests(sheet_id, fresh, slots))
+    requests = [
+        *(create_metadata(DROPPED_KEY, tag, {"sheetId": sheet_id}) for tag in sorted(layout.dropped - layout.recorded)),
+        *_insert_requests(sheet_id, fresh, slots),
+    ]
     titles = {tag: item for item in wanted for tag in (item.tag, item.short)}
     header = [text for text, _ in slots]
     columns: list[Managed] = []
@@ -142,13 +149,9 @@ def reshape(sheet_id: int, layout: Layout, wanted: Sequence[Wanted]) -> Reshape:
         columns.append(moved)
     while header and not header[-1]:
         header.pop()
-    changed = Layout(tuple(columns), tuple(header), layout.width + len(fresh), layout.dropped)
+    width = layout.width + len(fresh)
+    changed = Layout(tuple(columns), tuple(header), width, layout.dropped, layout.dropped)
     return Reshape(tuple(requests), changed)
-
-
-def drop_requests(sheet_id: int, tags: Sequence[str]) -> list[Json]:
-    """Remember in the sheet which of our columns people deleted, so that they are not made again."""
-    return [create_metadata(DROPPED_KEY, tag, {"sheetId": sheet_id}) for tag in sorted(tags)]
 
 
 def create_metadata(key: str, value: str, location: Json, metadata_id: int | None = None) -> Json:

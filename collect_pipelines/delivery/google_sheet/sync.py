@@ -10,7 +10,7 @@ from collect_pipelines.delivery.contract import Position, Snapshot
 from collect_pipelines.delivery.google_sheet.cells import Rendering
 from collect_pipelines.delivery.google_sheet.changes import Skip, change_of, cut, steps_of
 from collect_pipelines.delivery.google_sheet.index import Tab
-from collect_pipelines.delivery.google_sheet.layout import Wanted, drop_requests, present, reshape
+from collect_pipelines.delivery.google_sheet.layout import Wanted, present, reshape
 from collect_pipelines.delivery.google_sheet.opening import Opening
 from collect_pipelines.delivery.google_sheet.plan import Act, Change
 from collect_pipelines.delivery.google_sheet.writer import TabWriter
@@ -94,9 +94,8 @@ class Sync:
                 looked = True
                 continue
             looked = False
-            drops = drop_requests(self.tab.sheet_id, sorted(self.tab.layout.dropped))
             try:
-                self.writer.write_columns(shape.layout, [*drops, *shape.requests])
+                self.writer.write_columns(shape.layout, shape.requests)
             except LayoutMoved:
                 continue
         raise self._restless()
