@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -104,3 +106,18 @@ def load_settings() -> Settings:
         raise ConfigurationError(
             message, hint="correct them in the environment; `collect doctor` checks them"
         ) from None
+
+
+def inherited_environment() -> dict[str, str]:
+    """The environment that the processes we start begin with; our own variables are then set by their starter."""
+    return dict(os.environ)
+
+
+def as_environment(settings: Settings, names: Iterable[str]) -> dict[str, str]:
+    """The variables that give another process the same values of these settings. Absent ones are left out."""
+    values = {name: getattr(settings, name) for name in names}
+    return {
+        PREFIX + name.upper(): value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        for name, value in values.items()
+        if value is not None
+    }

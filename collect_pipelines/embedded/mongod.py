@@ -18,6 +18,7 @@ from collect_pipelines.embedded.processes import tied_command
 from collect_pipelines.errors import ConfigurationError, TransientError
 
 REPLICA_SET = "collect"
+_INVALID_CONFIG, _NOT_YET_INITIALIZED = 93, 94
 
 
 def find_mongod() -> Path:
@@ -79,22 +80,22 @@ def becomes_primary(port: int, *, timeout_seconds: float = 1) -> bool:
         try:
             hello = client.admin.command("hello")
             if not hello.get("isWritablePrimary"):
-                _configure(client, port, str(hello.get("info", "")))
+                _configure(client, port)
             return bool(hello.get("isWritablePrimary"))
         except PyMongoError:
             return False
 
 
-def _configure(client: MongoClient[dict[str, object]], port: int, info: str) -> None:
+def _configure(client: MongoClient[dict[str, object]], port: int) -> None:
+    """Initiate or re-configure the replica set, as its status says; nothing while it is electing."""
     config = {"_id": REPLICA_SET, "members": [{"_id": 0, "host": f"127.0.0.1:{port}"}]}
-    if "replSetInitiate" not in info and "valid replica set config" not in info:
-        return
     try:
-        client.admin.command("replSetInitiate", config)
+        client.admin.command("replSetGetStatus")
     except OperationFailure as error:
-        if error.code != 23:  # AlreadyInitialized: by somebody faster, or on another port
-            raise
-        client.admin.command("replSetReconfig", {**config, "version": 1 + int(time.time())}, force=True)
+        if error.code == _NOT_YET_INITIALIZED:
+            client.admin.command("replSetInitiate", config)
+        elif error.code == _INVALID_CONFIG:
+            client.admin.command("replSetReconfig", {**config, "version": int(time.time())}, force=True)
 
 
 @dataclass(slots=True)

@@ -85,25 +85,33 @@ class Done:
 
 
 class Generator:
-    """Writes generated responses of some forms into a store. The same seed and clock give the same responses."""
+    """Writes generated responses of some forms into a store. The same seed and clock give the same responses.
+
+    Without a seed they are new ones each time.
+    """
 
     def __init__(
         self,
         store: CollectStore,
         forms: Sequence[Mapping[str, Any]],
         *,
-        seed: int,
+        seed: int | None = None,
         now: datetime | None = None,
         edit_share: float = 0.0,
         delete_share: float = 0.0,
     ) -> None:
         self.store = store
+        seed = Random().getrandbits(64) if seed is None else seed
         self.random = Random(seed)
         self.edit_share, self.delete_share = edit_share, delete_share
         now = now or datetime.now(UTC).replace(microsecond=0)
         self.now = now
         read = [form_from_document(form) for form in forms]
         self.sources = [_Source(form, responses(form, Random(f"{seed} {form.id}"), now)) for form in read]
+
+    def documents(self, count: int) -> Iterator[dict[str, Any]]:
+        """Make responses of the first form without storing them."""
+        return islice(self.sources[0].fresh, count)
 
     def bulk(self, count: int, progress: Progress = lambda _: None) -> Done:
         """Add `count` responses, spread evenly over the forms, then the shares of edits and deletes."""

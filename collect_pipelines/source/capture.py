@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.timestamp import Timestamp
 from pymongo import MongoClient
 from pymongo.change_stream import DatabaseChangeStream
@@ -24,6 +23,7 @@ from pymongo.read_concern import ReadConcern
 
 from collect_pipelines.errors import Fenced, HistoryLost
 from collect_pipelines.model import UNROUTED, form_of
+from collect_pipelines.source.connection import HISTORY_LOST, TOLERANT
 from collect_pipelines.source.journal import FORM_ITSELF, Journal, Mark
 from collect_pipelines.source.state import Document, State
 
@@ -33,13 +33,6 @@ CAPTURE_ID = "responses"
 WATCHED = ("responses", "forms")
 CHANGES = ("insert", "update", "replace", "delete")
 UPHEAVALS = ("drop", "rename", "dropDatabase", "invalidate")
-TOKEN_LOST = {
-    136,  # CappedPositionLost: a lagging open cursor was overtaken
-    260,  # InvalidResumeToken
-    280,  # ChangeStreamFatalError: the token is not found
-    286,  # ChangeStreamHistoryLost: the token left the oplog
-    *(9, 40647, 40648, 40649, 50811),  # the token cannot be parsed
-}
 IDLE_SAVE_SECONDS = 5.0  # saving the token is itself a write that the stream sees: not on every poll
 AWAIT_MILLISECONDS = 100  # one empty getMore ends a burst, so this is also the delay of its marks
 GATHER_SECONDS = 0.2  # under steady traffic: mark at least this often
@@ -47,9 +40,6 @@ REPLACEMENT = "\ufffd"
 
 # Ids only: the documents are read later, by id. Adding to a $project is safe for saved tokens, narrowing $match is not.
 PIPELINE: list[Document] = [{"$project": {"_id": 1, "documentKey": 1, "operationType": 1, "ns": 1, "clusterTime": 1}}]
-TOLERANT: CodecOptions[Document] = CodecOptions(
-    unicode_decode_error_handler="replace", datetime_conversion=DatetimeConversion.DATETIME_AUTO
-)
 
 
 @dataclass(slots=True)
@@ -97,7 +87,7 @@ class Capture:
             return self._rescan_all(lost.message)
         except OperationFailure as error:
             self.close()
-            if error.code not in TOKEN_LOST:
+            if error.code not in HISTORY_LOST:
                 raise
             return self._rescan_all(f"the resume token cannot be used any more (error {error.code})")
 

@@ -28,7 +28,14 @@ TOLERANT: CodecOptions[dict[str, Any]] = CodecOptions(
 )
 """How stored documents are read: invalid UTF-8 becomes U+FFFD, dates beyond year 9999 become DatetimeMS."""
 
-_HISTORY_LOST = {136, 260, 280, 286}  # CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, …HistoryLost
+HISTORY_LOST = {
+    136,  # CappedPositionLost: a lagging open cursor was overtaken
+    260,  # InvalidResumeToken
+    280,  # ChangeStreamFatalError: the token is not found
+    286,  # ChangeStreamHistoryLost: the token left the oplog
+    *(9, 40647, 40648, 40649, 50811),  # the token cannot be parsed
+}
+"""Error codes of a change stream that mean: this position cannot be used any more."""
 TRANSIENT_CODES = {
     *(6, 7, 89, 9001),  # the network
     *(91, 189, 10107, 11600, 11602, 13435, 13436),  # stepdown, shutdown, no primary
@@ -85,7 +92,7 @@ def mongo_errors() -> Generator[None]:
 
 def _refused(error: OperationFailure) -> CollectError:
     name = str((error.details or {}).get("codeName") or type(error).__name__)
-    if error.code in _HISTORY_LOST:
+    if error.code in HISTORY_LOST:
         return HistoryLost(f"the change stream cannot go on from the saved token: {name} ({error.code})")
     if error.code in TRANSIENT_CODES or any(error.has_error_label(label) for label in _TRANSIENT_LABELS):
         return TransientError(f"MongoDB asks to try again: {name} ({error.code})")

@@ -15,7 +15,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 
 from collect_pipelines.model import UNROUTED, Form, form_from_document, id_range
-from collect_pipelines.source.capture import TOLERANT
+from collect_pipelines.source.connection import TOLERANT
 from collect_pipelines.source.state import Document
 
 BATCH_ROWS = 5000  # larger server batches make the allocator map and unmap 16 MB each time: half the speed

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pymongo import ASCENDING, MongoClient
 from pymongo.client_session import ClientSession
@@ -23,7 +23,8 @@ from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
-Document = dict[str, Any]
+from collect_pipelines.source.connection import Document
+
 T = TypeVar("T")
 
 MAJORITY = WriteConcern("majority", j=True)

@@ -79,9 +79,14 @@ class CollectStore:
 
     def form(self, form_id: str) -> Form | None:
         """One form, or None."""
+        document = self.form_document(form_id)
+        return form_from_document(document) if document else None
+
+    def form_document(self, form_id: str) -> Document | None:
+        """One form as it is stored, or None."""
         with mongo_errors():
             raw = self._raw(FORMS).find_one({"_id": form_id})
-        return form_from_document(decode(raw)) if raw else None
+        return decode(raw) if raw else None
 
     def responses(self, form_id: str, page: str | None = None, *, limit: int = 50) -> Page:
         """One page of a form's responses, newest submission first; `page` is the `next` of the page before.

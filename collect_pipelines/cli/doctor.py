@@ -1,0 +1,5 @@
+"""`collect doctor`"""
+
+
+def doctor() -> None:
+    """Check everything."""
