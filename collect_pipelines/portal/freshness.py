@@ -27,6 +27,7 @@ class Standing(StrEnum):
     PENDING = "pending"
     WAITING = "waiting to try again"
     FAILED = "failed"
+    PAUSED = "switched off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Delivery:
     hint: str = ""
 
     def lag_seconds(self, now: datetime) -> float:
-        """Age of the oldest undelivered change; 0 when caught up."""
+        """Age of the oldest undelivered change; 0 when caught up or switched off."""
         return max(0.0, (now - self.pending_since).total_seconds()) if self.pending_since else 0.0
 
 
@@ -155,11 +156,14 @@ def _form(
 
 
 def _delivery(entry: Document, form_id: str, marked_at: datetime | None) -> Delivery:
+    standing = _standing(entry)
     since = [when(entry.get("pending_since")) if entry.get("pending") is True else None, marked_at]
+    if standing is Standing.PAUSED:
+        since = []
     return Delivery(
         integration=text(entry.get("integration")) or text(entry.get("_id")).partition("/")[0],
         form_id=form_id,
-        standing=_standing(entry),
+        standing=standing,
         pending_since=min((moment for moment in since if moment), default=None),
         delivered_at=when(entry.get("delivered_at")),
         rows=whole(entry.get("rows")),
@@ -171,6 +175,8 @@ def _delivery(entry: Document, form_id: str, marked_at: datetime | None) -> Deli
 
 
 def _standing(entry: Document) -> Standing:
+    if entry.get("paused") is True:
+        return Standing.PAUSED
     named = {"failed": Standing.FAILED, "waiting": Standing.WAITING}
     if (status := text(entry.get("status"))) in named:
         return named[status]

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from collect_pipelines.model import Form, pick
-from collect_pipelines.portal.freshness import Delivery, FormState
+from collect_pipelines.portal.freshness import Delivery, FormState, Standing
 from collect_pipelines.portal.portal import Portal, form_path, response_path
 from collect_pipelines.portal.rendering import Renderer
 from collect_pipelines.portal.shown import Answer, shown_answers
@@ -37,6 +37,9 @@ class Pages:
         shown = {
             "listed": listed,
             "integrations": integrations,
+            "failed": [
+                (form, d) for form, state, _ in listed for d in state.deliveries if d.standing is Standing.FAILED
+            ],
             "deaf_seconds": freshness.deaf_seconds(now),
             "listened_at": freshness.listened_at,
         }
