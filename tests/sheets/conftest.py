@@ -63,9 +63,10 @@ class Desk:
     @property
     def spreadsheet_id(self) -> str:
         query = f"appProperties has {{ key='collect_form' and value='{self.table.form.key}' }}"
-        answer = requests.get(f"{self.server.url}/drive/v3/files", params={"q": query}, timeout=10).json()
-        (file,) = answer["files"]
-        return str(file["id"])
+        answer = requests.get(
+            f"{self.server.url}/drive/v3/files", params={"q": query, "fields": "files(id,createdTime)"}, timeout=10
+        ).json()
+        return str(min((file["createdTime"], file["id"]) for file in answer["files"])[1])
 
     def grid(self, render: str = "FORMULA") -> list[list[Any]]:
         tab = self.describe()["sheets"][0]["properties"]["title"]
