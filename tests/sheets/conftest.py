@@ -49,8 +49,8 @@ class Desk:
     def __post_init__(self) -> None:
         self.sheets = self.open()
 
-    def open(self, home: Path | None = None) -> GoogleSheets:
-        settings = Settings(home=home or self.home, sheets_endpoint=self.server.url)
+    def open(self, home: Path | None = None, endpoint: str | None = None) -> GoogleSheets:
+        settings = Settings(home=home or self.home, sheets_endpoint=endpoint or self.server.url)
         return open_google_sheets(settings, None, quota=self.quota, clockwork=Clockwork(sleep=lambda _: None))
 
     def deliver(self, *, rebuild: bool = False, **more: Any) -> Delivered:
@@ -84,11 +84,7 @@ class Desk:
     def rows(self) -> dict[str, dict[str, Any]]:
         """The rows that have a key, by response id; each by header. A key that stands twice is an error."""
         header, *body = self.grid()
-        index = next(
-            n
-            for n in range(len(header))
-            if any(split_key((r + [None] * n)[n]) for r in body) or header[n] == "_response"
-        )
+        index = header.index("_response")
         found: dict[str, dict[str, Any]] = {}
         for row in body:
             if key := split_key(row[index] if len(row) > index else None):
