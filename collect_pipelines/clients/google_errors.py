@@ -28,6 +28,10 @@ class RequestRefused(CollectError):
     """Google finds something wrong with the request itself. Nothing was applied; never send it unchanged."""
 
 
+class TabGone(DestinationChanged):
+    """The tab is not in the spreadsheet any more."""
+
+
 class QuotaEmpty(TransientError):
     """A per-minute quota is used up. `bucket` is Google's name of it."""
 
@@ -87,7 +91,7 @@ def _bad_request(told: _Told, what: str) -> CollectError:
         return full_spreadsheet(what)
     if "No grid with id" in text or "No sheet with id" in text:
         hint = "undo that in the version history, or run a full refresh, which makes a new tab"
-        return DestinationChanged(f"The tab of {what} was deleted", hint=hint)
+        return TabGone(f"The tab was deleted: {what}", hint=hint)
     return LayoutMoved(text) if _MOVED.search(text) else RequestRefused(text)
 
 

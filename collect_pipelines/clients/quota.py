@@ -116,6 +116,8 @@ def close_bucket(per_minute: float, burst: int, retry_after_seconds: float | Non
     until: Any = minute_end if retry_after_seconds is None else {"$add": ["$now", retry_after_seconds * 1000.0]}
     halved: Any = {"$max": [1.0, {"$divide": ["$rate", 2.0]}]}
     recent: Any = {"$lt": [{"$subtract": ["$now", {"$ifNull": ["$cut_at", 0.0]}]}, 5_000.0]}  # one event, many refusals
+    # Full so late that one request passes at that time and the next one a slot later.
+    one_slot: Any = {"$add": [until, {"$multiply": [burst - 1, {"$divide": [_MINUTE_MS, "$cut_rate"]}]}]}
     return [
         *_rate(per_minute),
         {
@@ -125,14 +127,7 @@ def close_bucket(per_minute: float, burst: int, retry_after_seconds: float | Non
                 "wait_ms": {"$subtract": [until, "$now"]},
             }
         },
-        {
-            "$set": {
-                "granted": False,
-                "full_at": {
-                    "$max": [{"$ifNull": ["$full_at", 0.0]}, {"$add": [until, {"$multiply": [burst - 1, "$slot_ms"]}]}]
-                },
-            }
-        },
+        {"$set": {"granted": False, "full_at": {"$max": [{"$ifNull": ["$full_at", 0.0]}, one_slot]}}},
     ]
 
 

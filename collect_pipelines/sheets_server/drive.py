@@ -23,6 +23,8 @@ from collect_pipelines.sheets_server.spreadsheet_calls import Call
 _DEFAULT_FIELDS = parse_mask("kind,id,name,mimeType")
 _TERM = re.compile(
     r"""\s*(?:(?P<field>\w+)\s*(?P<operator>=|!=|contains)\s*(?P<value>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|true|false)
+    |(?P<map>appProperties|properties)\s+has\s+\{\s*key\s*=\s*(?P<key>'(?:[^'\\]|\\.)*')
+        \s+and\s+value\s*=\s*(?P<held>'(?:[^'\\]|\\.)*')\s*\}
     |(?P<parent>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\s+in\s+(?P<list>\w+))\s*(?:and\b|$)""",
     re.VERBOSE | re.IGNORECASE,
 )
@@ -79,7 +81,7 @@ def get_file(call: Call, file_id: str) -> Json:
 
 
 def list_files(call: Call, query: str, page_size: int, page_token: str) -> Json:
-    """files.list with the `q` terms name, mimeType, trashed and parents, joined by `and`."""
+    """files.list with the `q` terms name, mimeType, trashed, parents and (app)properties, joined by `and`."""
     with call.service.reading():
         mine = [f for f in call.service.files.all() if call.service.files.may_read(f.id, call.principal)]
     found = [file for file in mine if _matches(file, query)]
@@ -105,6 +107,9 @@ def _matches(file: File, query: str) -> bool:
 
 
 def _term_holds(file: File, term: re.Match[str]) -> bool:
+    if term["map"]:
+        held: Json = file.more.get(term["map"], {})
+        return held.get(_unquoted(term["key"])) == _unquoted(term["held"])
     if term["parent"]:
         return _unquoted(term["parent"]) in file.more.get("parents", ["root"])
     name, value = term["field"], _unquoted(term["value"])

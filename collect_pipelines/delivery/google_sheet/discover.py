@@ -147,14 +147,12 @@ def untouched_sheet(described: Json, marks: Marks) -> int | None:
     return int(properties.get("sheetId", 0)) if properties.get("gridProperties") == _NEW_SHEET else None
 
 
-def free_tab(form_key: str, described: Json, title: str) -> tuple[int, str]:
-    """Choose id and title of a new tab; the title is made unique."""
+def free_tab(form_key: str, described: Json, title: str, lost: set[int]) -> tuple[int, str]:
+    """Choose id and title of a new tab; the title is made unique, and a lost tab's id is not used again."""
     properties = [s["properties"] for s in described.get("sheets", [])]
-    ids, titles = (
-        {int(p.get("sheetId", 0)) for p in properties},
-        {str(p.get("title", "")).casefold() for p in properties},
-    )
-    sheet_id = next(i for number in range(10_000) if (i := tab_id(form_key, number)) not in ids)
+    taken = lost | {int(p.get("sheetId", 0)) for p in properties}
+    titles = {str(p.get("title", "")).casefold() for p in properties}
+    sheet_id = next(i for number in range(10_000) if (i := tab_id(form_key, number)) not in taken)
     name, number = title[:100], 1
     while name.casefold() in titles:
         number += 1

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from collect_pipelines.clients.google_errors import FenceTaken
+from collect_pipelines.clients.google_errors import FenceTaken, TabGone
 from collect_pipelines.clients.google_http import OutcomeUnknown
 from collect_pipelines.clients.sheets import Spreadsheet
 from collect_pipelines.delivery.contract import Position
@@ -71,7 +71,8 @@ class Opening:
                     raise self._gone("The column _response, which ties rows to responses,")
             elif known is not None and not renew:
                 raise self._gone(f"The tab {known.title!r}")
-            self._make(marks, described)
+            self.index.clear()
+            self._make(marks, described, known)
             known = None
         raise TransientError(f"{self.book.what}: somebody else is making the same tab", retry_after_seconds=2)
 
@@ -105,19 +106,19 @@ class Opening:
     def _given(self) -> bool:
         return self.config.spreadsheet_id is not None
 
-    def _make(self, marks: Marks, described: Json) -> None:
+    def _make(self, marks: Marks, described: Json, lost: Tab | None) -> None:
         """Make the tab. Whether it worked, or somebody else was first, shows when it is read."""
         if len(self.wanted) > _WIDEST:
             raise DestinationChanged(f"Form {self.form.id!r} has more questions than a spreadsheet has columns")
-        sheet_id, title = free_tab(self.form.key, described, self.title)
+        sheet_id, title = free_tab(self.form.key, described, self.title, {lost.sheet_id} if lost else set())
         layout = first_layout(self.wanted)
         fence = Fence(1, self.clockwork.token(), int(self.clockwork.now()), 0, 0, Position("-", 0))
         requests = setup_requests(self.form.key, sheet_id, title, self.wanted, layout, fence)
-        if not self._given and (blank := untouched_sheet(described, marks)) is not None:
-            requests += self._take_over(blank)
         try:
+            if not self._given and (blank := untouched_sheet(described, marks)) is not None:
+                requests += self._take_over(blank)
             self.book.update(requests)
-        except (FenceTaken, OutcomeUnknown):
+        except (FenceTaken, OutcomeUnknown, TabGone):
             self.clockwork.sleep(0.2)
 
     def _take_over(self, blank: int) -> list[Json]:
