@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
+import pandas  # noqa: F401 - pyarrow does at its first use: once here, not in every child
 import pyarrow as pa
 
 from collect_pipelines.stores.objects import Body, LocalObjects
