@@ -130,8 +130,8 @@ class ResponseTable:
         The way out of an IntegrityError, and of a store that was restored to an earlier time.
         """
         latest = max(self._history.versions(), default=0)
-        listed = self._objects.list(self._segments.folder)
-        retired = tuple(Retired(entry.name, int(now.timestamp())) for entry in listed)
+        files = self._objects.list(self._segments.folder)
+        retired = tuple(Retired(name, int(now.timestamp())) for name in files)
         return self._history.commit(
             Manifest(
                 form_id=self._history.form_id,
