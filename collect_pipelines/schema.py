@@ -7,10 +7,15 @@ an underscore are ours. An answer that does not fit its column, or whose questio
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute
 
 from collect_pipelines.model import Question, QuestionType
+
+pc: Any = pyarrow.compute
+"""Arrow's functions; they are made at run time, so type checkers do not see them."""
 
 DECIMAL = pa.decimal128(38, 18)
 TIMESTAMP = pa.timestamp("us", tz="UTC")

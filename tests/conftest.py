@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import mkdtemp
 from uuid import uuid4
 
 import pytest
@@ -15,9 +19,12 @@ from collect_pipelines.embedded.postgres import Postgres, start_postgres
 @pytest.fixture(scope="session")
 def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
     """A real mongod, one-node replica set, of this worker."""
-    server = start_mongod(tmp_path_factory.mktemp("mongod"))
+    memory = Path("/dev/shm")  # the tests ask for durable writes a lot, and no power will fail here
+    folder = Path(mkdtemp(dir=memory)) if os.access(memory, os.W_OK) else tmp_path_factory.mktemp("mongod")
+    server = start_mongod(folder)
     yield server
     server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -36,9 +43,6 @@ def mongo(mongod: Mongod) -> Iterator[MongoClient]:
 
 
 @pytest.fixture
-def database_name(mongo: MongoClient) -> Iterator[str]:
-    """A database name of the test's own; the state database is `<name>_state`. Both are dropped afterwards."""
-    name = f"t{uuid4().hex[:10]}"
-    yield name
-    mongo.drop_database(name)
-    mongo.drop_database(f"{name}_state")
+def database_name() -> str:
+    """A database name of the test's own; the state database is `<name>_state`. They go with the server."""
+    return f"t{uuid4().hex[:10]}"

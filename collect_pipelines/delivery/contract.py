@@ -8,6 +8,8 @@ from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
+from collect_pipelines.model import Form
+
 
 class Position(NamedTuple):
     """How far a destination has come: every commit of this table up to `sequence`, inclusive.
@@ -49,3 +51,15 @@ class Delivered:
     url: str | None = None
     notes: Mapping[str, int | float | str] = field(default_factory=dict[str, int | float | str])
     """Further figures for people: requests, bytes, cells used, rows removed by users …"""
+
+
+class Destination(Protocol):
+    """One integration: brings a form's changes to one kind of place. Called by several threads, each another form."""
+
+    def deliver(self, form: Form, snapshot: Snapshot, *, rebuild: bool = False) -> Delivered:
+        """Bring the destination to the snapshot's position. Repeating it, at any time and by anybody, changes nothing.
+
+        `rebuild` compares every row, not only the new ones. Raises TransientError to be called again later,
+        FatalError when a person must act.
+        """
+        ...

@@ -51,21 +51,23 @@ STATUS = Column("_status", "Status", QuestionType.TEXT)
 OTHER = Column("_other", "Other answers", QuestionType.TEXT)
 
 
-def columns(form: Form, language: str, *, archived: bool = False) -> tuple[Column, ...]:
+def columns(form: Form, language: str, *, archived: bool = False, response_id: bool = False) -> tuple[Column, ...]:
     """List a form's columns in order: when, who, status, the questions, and answers that have no question.
 
-    Titles are made unique ("Age", "Age (2)"). `archived` adds the questions that are no longer asked.
+    Titles are made unique ("Age", "Age (2)"). `archived` adds the questions that are no longer asked, after the
+    others; `response_id` adds the response's id in front.
     """
-    questions = form.questions if archived else form.asked
-    asked = [Column(q.id, _clean(_title(q, language, form)), q.type, q) for q in questions]
-    return _unique((SUBMITTED_AT, COLLECTOR, STATUS, *asked, OTHER))
+    no_longer_asked = [question for question in form.questions if question.archived] if archived else []
+    listed = [Column(q.id, _clean(_title(q, language, form)), q.type, q) for q in (*form.asked, *no_longer_asked)]
+    key = (RESPONSE_ID,) if response_id else ()
+    return _unique((*key, SUBMITTED_AT, COLLECTOR, STATUS, *listed, OTHER))
 
 
 def rows(batch: pa.RecordBatch) -> Iterator[Row]:
     """Turn a batch of the response table into rows; unfit answers take their question's place as text."""
     for values in batch.to_pylist():
         other = values.pop("_other")
-        rest = _place_unfit(values, orjson.loads(other)) if other else {}
+        rest = place_unfit(values, orjson.loads(other)) if other else {}
         values["_other"] = orjson.dumps(rest).decode() if rest else None
         yield Row(
             response_id=values["_id"],
@@ -77,7 +79,7 @@ def rows(batch: pa.RecordBatch) -> Iterator[Row]:
         )
 
 
-def _place_unfit(values: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+def place_unfit(values: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     """Put unfit answers into the columns of their questions; return the answers that have no column."""
     rest: dict[str, Any] = {}
     for question_id, kept in other.items():

@@ -1,0 +1,84 @@
+"""What Dagster is told of each step: a materialisation per form with counts, watermark, lag and links; or a failure.
+
+Metadata never holds answers, and titles of users only as plain text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+import dagster as dg
+from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent
+
+from collect_pipelines.delivery.contract import Delivered
+from collect_pipelines.draining.stages import Outcome
+from collect_pipelines.landing.landing import Landed
+from collect_pipelines.model import QuestionType, safe_key
+from collect_pipelines.settings import Settings
+
+Metadata = dict[str, Any]
+
+
+def materialisation(outcome: Outcome, settings: Settings) -> dg.AssetMaterialization | None:
+    """The event for a step that did its work; None if it only waited."""
+    metadata: Metadata = {}
+    if outcome.landed is not None and outcome.landed.columns is not None:
+        metadata = _landed(outcome.landed)
+    elif outcome.delivered is not None:
+        metadata = _delivered(outcome.delivered, outcome.facts)
+    if not metadata:
+        return None
+    link = f"{settings.portal_address}/forms/{quote(outcome.form_id, safe='')}"
+    extra: Metadata = {
+        "form": outcome.form_id,
+        "portal": dg.MetadataValue.url(link),
+        "seconds": round(outcome.seconds, 3),
+    }
+    return dg.AssetMaterialization(outcome.stage, partition=safe_key(outcome.form_id), metadata={**metadata, **extra})
+
+
+def report_failure(context: dg.AssetExecutionContext, outcome: Outcome) -> None:
+    """Announce the partition as planned in this run and log why it failed; when the run fails, it shows as failed."""
+    step = context.get_step_execution_context()
+    key, asset = safe_key(outcome.form_id), dg.AssetKey(outcome.stage)
+    plan = AssetMaterializationPlannedData(asset, partition=key, partitions_subset=None)
+    event = DagsterEvent.build_asset_materialization_planned_event(step.job_name, step.step.key, plan)
+    context.instance.report_dagster_event(event, step.run_id)
+    context.log.error(f"{outcome.stage} of form {outcome.form_id}: {outcome.error}\n{outcome.hint}")
+
+
+def _landed(landed: Landed) -> Metadata:
+    return {
+        "rows": landed.rows,
+        "deleted": landed.deleted,
+        "unfit answers": landed.unfit,
+        "answers to unknown questions": landed.unknown,
+        "watermark": landed.sequence,
+        "read at": dg.MetadataValue.timestamp(landed.read_at),
+        **_schema(landed.columns or {}),
+    }
+
+
+def _schema(columns: Mapping[str, QuestionType]) -> Metadata:
+    listed = [dg.TableColumn(name, str(kind)) for name, kind in list(columns.items())[:300]]
+    return {"dagster/column_schema": dg.TableSchema(columns=listed)} if listed else {}
+
+
+def _delivered(delivered: Delivered, facts: Mapping[str, Any]) -> Metadata:
+    counts: Metadata = {
+        "added": delivered.added,
+        "changed": delivered.changed,
+        "removed": delivered.removed,
+        "unchanged": delivered.unchanged,
+        "watermark": delivered.position.sequence,
+        "lag seconds": facts.get("lag_seconds", 0.0),
+        "delivered at": dg.MetadataValue.timestamp(datetime.now(UTC)),
+    }
+    if delivered.rows is not None:
+        counts["dagster/row_count"] = delivered.rows
+    if delivered.url:
+        counts["link"] = dg.MetadataValue.url(delivered.url)
+    return {**counts, **delivered.notes}

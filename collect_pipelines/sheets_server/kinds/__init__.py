@@ -1,0 +1,1 @@
+"""The kinds of request inside a batchUpdate: one function each, `(book, body) → reply`. Refusals are RequestRefused."""

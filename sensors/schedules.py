@@ -1,0 +1,31 @@
+"""What runs by the clock: a sweep that works without the sensor, and upkeep of the response tables."""
+
+from collections.abc import Callable
+
+import dagster as dg
+
+from collect_pipelines.draining.engine import Engine
+from collect_pipelines.draining.lease import Lease
+from collect_pipelines.orchestration.listen import work_waiting
+
+
+def sweep(job_name: str, open_engine: Callable[[], Engine]) -> dg.ScheduleDefinition:
+    """Build the schedule that starts a run every five minutes if there is work and nobody does it."""
+
+    @dg.schedule(
+        job_name=job_name,
+        cron_schedule="*/5 * * * *",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="A belt beside the sensor's braces: looks at the change stream and starts a run if work waits.",
+    )
+    def sweep(_context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        engine = open_engine()
+        if holder := Lease(engine.state).holder():
+            return dg.SkipReason(f"run {holder} is on it")
+        capture = engine.capture()
+        capture.poll(1.0)
+        capture.close()
+        work = work_waiting(engine)
+        return dg.RunRequest(tags={"collect/why": work}) if work else dg.SkipReason("nothing waits")
+
+    return sweep
