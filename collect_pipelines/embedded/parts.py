@@ -34,7 +34,7 @@ _TOLD = (
     *("portal_port", "portal_url", "dagster_port", "dagster_url"),
 )
 # After this the code server cuts off sensors that still listen; Dagster's own default is a minute.
-_CODE_SERVER_GRACE_SECONDS = 3
+_CODE_SERVER_GRACE_SECONDS = 1
 
 
 def embedded_names(settings: Settings) -> list[str]:
@@ -160,8 +160,8 @@ class Parts:
             ready=lambda _: serves_grpc(port, "DagsterApi"),
             address=f"127.0.0.1:{port}",
             after=(*self._stores(), *((SHEETS,) if SHEETS in self.ports else ())),
-            # Its runs are in its group and need time to write down that they were stopped.
-            stop_seconds=_CODE_SERVER_GRACE_SECONDS + 7,
+            # A sensor that listens does not hear that it should end. Its runs are in its group and do.
+            stop_seconds=_CODE_SERVER_GRACE_SECONDS + 4,
         )
 
     def _webserver(self, environment: Mapping[str, str]) -> Service:
@@ -179,7 +179,8 @@ class Parts:
             environment,
             ready=lambda began: daemon_beats(url, since=began),
             after=(*self._stores(), CODE_SERVER),
-            stop_seconds=10,
+            # It waits for sensors that listen; killed in the middle of a tick it repeats the tick.
+            stop_seconds=3,
         )
 
     def _portal(self, environment: Mapping[str, str]) -> Service:
