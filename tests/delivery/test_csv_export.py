@@ -199,6 +199,7 @@ def test_a_download_sees_one_moment_while_deliveries_go_on(exports: CsvExports) 
     opened = exports.open("fair")
     assert opened is not None
     with opened:
+        exports.deliver(FORM, table.commit({"_id": "fair:5", "name": "changed before the first byte"}))
         chunks = iter(opened)
         begun = next(chunks)
         exports.deliver(FORM, table.commit({"_id": "fair:999", "name": "changed"}, {"_id": "fair:0", "_deleted": True}))
