@@ -26,8 +26,8 @@ from collect_pipelines.draining.engine import Engine
 from collect_pipelines.draining.lease import Lease
 from collect_pipelines.embedded.home import Home
 from collect_pipelines.embedded.live import live_settings
-from collect_pipelines.embedded.parts import CODE_SERVER
 from collect_pipelines.embedded.ports import free_port
+from collect_pipelines.embedded.processes import find_leftovers
 from collect_pipelines.errors import TransientError
 from collect_pipelines.integration import discover
 from collect_pipelines.model import Form
@@ -106,9 +106,10 @@ class Stack:
         return self.workers()[0].pid
 
     def workers(self) -> list[psutil.Process]:
-        """The run workers: what the code server has spawned, but for the helper of multiprocessing."""
-        children = psutil.Process(int(self.statuses()[CODE_SERVER]["pid"])).children()
-        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        """The run workers, the newest first. They outlive a code server that was killed."""
+        ours = find_leftovers(self.home, {})
+        workers = [process for process in ours if "spawn_main" in " ".join(process.cmdline())]
+        return sorted(workers, key=lambda process: -process.create_time())
 
     def draining(self) -> bool:
         """Whether a run drains now; one that was only asked for does not count."""

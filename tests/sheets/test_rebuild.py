@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from decimal import Decimal
 
 from collect_pipelines.model import QuestionType
 from tests.sheets.conftest import Desk
@@ -15,8 +16,8 @@ Make = Callable[..., Desk]
 def test_a_rebuild_repairs_cells_that_people_wrote_over(desk: Make) -> None:
     kinds = {"name": QuestionType.TEXT, "n": QuestionType.DECIMAL, "ok": QuestionType.BOOLEAN, "at": QuestionType.DATE}
     at = desk(form(*(question(name, kind, title=name) for name, kind in kinds.items())))
-    answers = {"name": "x", "n": 2.0, "ok": True, "at": date(2026, 1, 1)}
-    at.table.commit({f"r{n}": answers | {"n": n + 0.5 * (n % 2)} for n in range(8)})
+    answers = {"name": "x", "ok": True, "at": date(2026, 1, 1)}
+    at.table.commit({f"r{n}": answers | {"n": Decimal(n) / 2} for n in range(8)})
     at.deliver()
     before = at.rows()
     header = at.grid()[0]
