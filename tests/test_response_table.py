@@ -153,6 +153,16 @@ def test_sixteen_commits_are_merged_and_lagging_readers_see_the_same(table: Resp
     table.verify()
 
 
+def test_everything_can_be_merged_into_one_base_that_others_read(table: ResponseTable, tmp_path: Path) -> None:
+    append(table, {"fair:1": 1, "fair:2": 2})
+    append(table, {"fair:1": 10})
+    assert table.compact(NOW, everything=True)
+    assert not table.compact(NOW, everything=True)
+    (base,) = table.load().segments
+    assert base.level == BASE_LEVEL
+    assert pq.read_table(tmp_path / table.folder / "data" / base.name)["age"].to_pylist() == [2, 10]
+
+
 def test_merging_keeps_the_watermark_and_what_was_appended_meanwhile(table: ResponseTable, tmp_path: Path) -> None:
     for number in range(16):
         append(table, {f"fair:{number}": number})

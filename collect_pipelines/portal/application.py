@@ -69,7 +69,7 @@ def _handlers(render: Renderer) -> Mapping[Any, ExceptionHandler]:
     def not_there(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         said = error.detail if isinstance(error, HTTPException) else "Something went wrong"
-        return _said(render, request, status, said, "")
+        return _said(render, request, status, "There is nothing at this address" if said == "Not Found" else said, "")
 
     def in_trouble(request: Request, error: Exception) -> Response:
         message, hint = (error.message, error.hint) if isinstance(error, CollectError) else ("", "")

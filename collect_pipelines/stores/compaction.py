@@ -11,7 +11,7 @@ from typing import NamedTuple
 from collect_pipelines.errors import Fenced
 from collect_pipelines.stores.history import History
 from collect_pipelines.stores.manifest import Manifest, Retired, Segment
-from collect_pipelines.stores.merge import Plan, in_order, plan_compaction, table_columns
+from collect_pipelines.stores.merge import Plan, in_order, plan_all, plan_compaction, table_columns
 from collect_pipelines.stores.objects import AlreadyThere, Missing, Objects
 from collect_pipelines.stores.segments import Segments
 from collect_pipelines.stores.snapshot import TableSnapshot
@@ -30,10 +30,10 @@ class Collected(NamedTuple):
     given_up: int = 0
 
 
-def compact(history: History, segments: Segments, now: datetime) -> bool:
-    """Merge what `plan_compaction` chooses and commit it; False if there was nothing to do, or somebody else did it."""
+def compact(history: History, segments: Segments, now: datetime, *, everything: bool) -> bool:
+    """Merge what the plan chooses and commit it; False if there was nothing to do, or somebody else did it."""
     start = history.newest()
-    plan = plan_compaction(start.segments)
+    plan = plan_all(start.segments) if everything else plan_compaction(start.segments)
     if plan is None:
         return False
     schema = table_columns(start.columns)

@@ -109,9 +109,9 @@ class ResponseTable:
         changed = any(manifest.columns.get(name, kind) != kind for name, kind in columns.items())
         return changed or bool(manifest.counters.unknown and columns.keys() - manifest.columns.keys())
 
-    def compact(self, now: datetime) -> bool:
-        """Merge segments if that is worth it; never blocks appends and moves no watermark. Tell if it was done."""
-        return compact(self._history, self._segments, now)
+    def compact(self, now: datetime, *, everything: bool = False) -> bool:
+        """Merge segments if that is worth it, or all into a base; tell if it was done. Blocks no append."""
+        return compact(self._history, self._segments, now, everything=everything)
 
     def collect_garbage(self, now: datetime) -> Collected:
         """Delete what no version of the table and no recent snapshot needs."""

@@ -19,7 +19,7 @@ from collect_pipelines.stores.objects import Objects
 pc: Any = pyarrow.compute  # made at run time, so type checkers do not see its functions
 ROW_GROUP_ROWS = 50_000
 COMPRESSED_ROWS = 500
-ROW_GROUP_BYTES = 32 << 20
+ROW_GROUP_BYTES = 16 << 20
 SEGMENT_BYTES = 32 << 20
 _CHUNK_BYTES = 1 << 20
 
@@ -42,7 +42,8 @@ class Segments:
         """Write rows, in the order of `_sequence`, as one durable segment that belongs to no table yet."""
         sink = pa.BufferOutputStream()
         with _writer(sink, rows.schema, rows.num_rows) as writer:
-            writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
+            for piece in pieces(rows, ROW_GROUP_ROWS, ROW_GROUP_BYTES):
+                writer.write_table(piece)
         return self._put(sink, _Facts.of(rows), level)
 
     def put_all(self, groups: Iterator[pa.Table], schema: pa.Schema, level: int) -> Iterator[Segment]:

@@ -31,7 +31,7 @@ while True:
 
 def test_a_killed_delivery_leaves_one_commit_or_the_other(tmp_path: Path) -> None:
     exports, sequence, dice = CsvExports(tmp_path, "en"), 0, random.Random(7)
-    for _ in range(3):
+    for _ in range(2):
         victim = subprocess.Popen(
             [sys.executable, "-c", VICTIM, str(tmp_path), str(sequence)], stdout=subprocess.PIPE, text=True
         )

@@ -34,13 +34,14 @@ class ReadBack:
         """Yield (row id, values) of every row that is ours and not marked as deleted, page by page."""
         layout = self._layout()
         place = {column.tag: column.index for column in layout.columns}
-        start, key = 1, place.get(KEY_TAG)
-        while key is not None and (page := self._page(start)):
-            for values in page:
+        key, end = place.get(KEY_TAG), self._row_count()
+        if key is None:
+            return
+        for start in range(1, end, PAGE_ROWS):
+            for values in self._page(start, min(start + PAGE_ROWS, end)):
                 found = split_key(values[key]) if len(values) > key else None
                 if found and found[1] != DELETED:
                     yield found[0], {t: values[n] for t, n in place.items() if _filled(values, n) and t != KEY_TAG}
-            start += PAGE_ROWS
 
     def expected(self, row: Row) -> tuple[str, Values]:
         """Return what the sheet should hold for a response: its row id and values."""
@@ -56,8 +57,13 @@ class ReadBack:
         tags = set(self._columns()) | {KEY_TAG}
         return Layout(tuple(Managed(tag, index) for index, tag in sorted(here.items()) if tag in tags))
 
-    def _page(self, start: int) -> list[list[Any]]:
-        span = {"sheetId": self.tab.sheet_id, "startRowIndex": start, "endRowIndex": start + PAGE_ROWS}
+    def _row_count(self) -> int:
+        sheets = (sheet["properties"] for sheet in self.book.describe().get("sheets", []))
+        sizes = {int(one.get("sheetId", 0)): int(one.get("gridProperties", {}).get("rowCount", 0)) for one in sheets}
+        return sizes.get(self.tab.sheet_id, 0)
+
+    def _page(self, start: int, end: int) -> list[list[Any]]:
+        span = {"sheetId": self.tab.sheet_id, "startRowIndex": start, "endRowIndex": end}
         return self.book.values([span | {"startColumnIndex": 0}])[0]
 
 
