@@ -5,7 +5,7 @@ RUN := $(VENV)/bin
 export COLLECT_HOME ?= .collect
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-all check lint types layers bench clean
+.PHONY: help setup demo up test test-all check lint types layers bench docs clean
 
 help:  ## show this list
 	@awk -F':.*##' '/^[a-z-]+:.*##/ {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,12 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@touch $@
 
 setup: $(VENV)/.installed  ## make the virtual environment with the locked dependencies
+
+demo: setup  ## run everything with data flowing until Ctrl-C; ONCE=1: deliver, compare, exit
+	$(RUN)/collect demo $(if $(ONCE),--once)
+
+up: setup  ## run everything without demo data
+	$(RUN)/collect up
 
 test: setup  ## the everyday tests, with lint, types and layers (under three minutes)
 	$(MAKE) --no-print-directory lint types layers
@@ -31,6 +37,9 @@ types: setup
 
 layers: setup
 	$(RUN)/lint-imports --no-cache
+
+docs: setup  ## write the generated parts of the documents (commands, settings) anew
+	$(RUN)/python -m tests.reference
 
 clean:  ## remove the virtual environment and the demo's state
 	rm -rf $(VENV) .collect
