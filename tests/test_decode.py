@@ -12,7 +12,7 @@ import orjson
 import pytest
 from bson import Binary, Code, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
 from bson.datetime_ms import DatetimeMS
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from collect_pipelines.model import Form, Question, QuestionType
@@ -164,6 +164,8 @@ def test_an_answer_that_does_not_fit_is_kept_with_its_reason(kind: str, stored: 
         max_size=5,
     )
 )
+@example([Decimal(9 * 10**18), Decimal("1E-18"), None, Decimal("-0.5")])
+@example([Decimal(2**63), Decimal(2**63 - 1), Decimal(-(2**63))])
 def test_decimals_are_exact_or_kept(numbers: list[Decimal | None]) -> None:
     documents = [
         {"_id": f"f:{place}", "answers": {} if number is None else {"decimal": Decimal128(number)}}

@@ -120,10 +120,11 @@ class RowIndex:
             if self._sequence() in (None, tab.sequence):
                 self._store(tab)
 
-    def replace(self, tab: Tab, keys: Iterable[tuple[str, int, str]]) -> None:
-        """Take over all (row id, place, content) of the key column; rows that vanished were removed by people.
+    def replace(self, tab: Tab, keys: Iterable[tuple[str, int, str]], *, forget_vanished: bool = False) -> None:
+        """Take over all (row id, place, content) of the key column.
 
-        Of a row that people copied, the one that stands first is taken.
+        Rows that vanished were removed by people, unless we may have destroyed them ourselves (`forget_vanished`):
+        then they are forgotten, and so added again. Of a row that people copied, the first one is taken.
         """
         known = self.load()
         with self._transaction():
@@ -131,6 +132,8 @@ class RowIndex:
                 self._db.execute("DELETE FROM rows")
             self._db.execute("CREATE TEMP TABLE seen (id TEXT PRIMARY KEY, place INTEGER, content TEXT) WITHOUT ROWID")
             self._db.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", keys)
+            if forget_vanished:
+                self._db.execute("DELETE FROM rows WHERE place IS NOT NULL AND id NOT IN (SELECT id FROM seen)")
             self._db.execute("UPDATE rows SET place = NULL WHERE id NOT IN (SELECT id FROM seen)")
             self._db.execute(
                 "INSERT OR REPLACE INTO rows (id, place, content, stale) SELECT s.id, s.place, s.content,"

@@ -55,7 +55,7 @@ class Opening:
     title: str
     clockwork: Clockwork
 
-    def read(self, known: Tab | None, *, renew: bool) -> Tab:
+    def read(self, known: Tab | None, *, renew: bool, forget_vanished: bool = False) -> Tab:
         """Read the tab whole: columns, fences, header and every key; make it when the form never had one.
 
         With `renew` a tab that people destroyed is made anew; else that is a DestinationChanged.
@@ -66,7 +66,7 @@ class Opening:
             if sheet_id is not None:
                 tab = read_tab(self.book.id, sheet_id, marks, described, known, given=self._given)
                 if tab.layout.key_index is not None:
-                    return self._read_rows(tab)
+                    return self._read_rows(tab, forget_vanished=forget_vanished)
                 if not renew:
                     raise self._gone("The column _response, which ties rows to responses,")
             elif known is not None and not renew:
@@ -76,31 +76,31 @@ class Opening:
             known = None
         raise TransientError(f"{self.book.what}: somebody else is making the same tab", retry_after_seconds=2)
 
-    def read_again(self, tab: Tab) -> Tab:
+    def read_again(self, tab: Tab, *, forget_vanished: bool = False) -> Tab:
         """Read header and keys; when the header is another one, everything."""
         key_index = tab.layout.key_index or 0
         header, column = self.book.values([header_range(tab), key_range(tab.sheet_id, key_index)])
         if _first_row(header) != tab.layout.header:
-            return self.read(tab, renew=False)
-        return self.store(tab, column)
+            return self.read(tab, renew=False, forget_vanished=forget_vanished)
+        return self.store(tab, column, forget_vanished=forget_vanished)
 
     def last_fence(self, sheet_id: int) -> Fence | None:
         """Return the fence of the newest batch in a tab."""
         fences = read_marks(self.book.metadata((FENCE_KEY,))).fences.get(sheet_id, [])
         return fences[-1] if fences else None
 
-    def store(self, tab: Tab, column: list[list[object]]) -> Tab:
+    def store(self, tab: Tab, column: list[list[object]], *, forget_vanished: bool = False) -> Tab:
         """Take over the values of the key column."""
         keys = list(read_keys(column))
         tab = replace(tab, tail=max((place for _, place, _ in keys), default=0))
-        self.index.replace(tab, keys)
+        self.index.replace(tab, keys, forget_vanished=forget_vanished)
         return tab
 
-    def _read_rows(self, tab: Tab) -> Tab:
+    def _read_rows(self, tab: Tab, *, forget_vanished: bool) -> Tab:
         key_index = tab.layout.key_index or 0
         header, column = self.book.values([header_range(tab), key_range(tab.sheet_id, key_index)])
         layout = replace(tab.layout, header=_first_row(header))
-        return self.store(replace(tab, layout=layout), column)
+        return self.store(replace(tab, layout=layout), column, forget_vanished=forget_vanished)
 
     @property
     def _given(self) -> bool:

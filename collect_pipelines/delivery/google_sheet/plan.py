@@ -37,6 +37,9 @@ class Change:
         return self.content == DELETED
 
 
+Strays = Sequence[tuple[int, Cell]]
+
+
 class Act(Enum):
     """What is done to a row."""
 
@@ -50,14 +53,14 @@ class Act(Enum):
 class Step:
     """One change and how it is made. `at` is the row's place from 0 (the header) and `old` the content it shows.
 
-    An update whose `old` is None overwrites the row whatever its key says; `clear` lists columns to empty with it.
+    `strays` are values of this row that stand in columns of people, by column.
     """
 
     act: Act
     change: Change
     at: int = -1
     old: str | None = None
-    clear: tuple[int, ...] = ()
+    strays: Strays = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +94,8 @@ def plan_rows(sheet_id: int, layout: Layout, tail: int, row_count: int, steps: S
         if step.act in (Act.UPDATE, Act.STRIKE):
             requests.extend(_in_place(sheet_id, layout, step))
             places[step.change.row] = step.at - sum(at < step.at for at in removed)
-            if step.old is not None:
-                swaps[len(requests)] = step
-                requests.extend(_swap(sheet_id, layout, step))
+            swaps[len(requests)] = step
+            requests.extend(_swap(sheet_id, layout, step))
     new = [step.change for step in steps if step.act is Act.ADD]
     requests.extend(_insert(sheet_id, layout, tail, row_count, new))
     for step in sorted((s for s in steps if s.act is Act.REMOVE), key=lambda s: -s.at):
@@ -166,10 +168,40 @@ def _in_place(sheet_id: int, layout: Layout, step: Step) -> Iterator[Json]:
         return
     if step.old == DELETED:
         yield from _strike(sheet_id, layout, at, struck=False)
-    for index in step.clear:
-        yield _update_cells(sheet_id, at, index, [{"values": [{}]}])
-    for index, tags in layout.runs(with_key=step.old is None):
+    yield from _take_back(sheet_id, at, step.strays)
+    for index, tags in layout.runs(with_key=False):
         yield _update_cells(sheet_id, at, index, [{"values": row_values(layout, change, tags)}])
+
+
+def plan_keyless(sheet_id: int, layout: Layout, old: Layout, rows: Sequence[tuple[Change, int]]) -> list[Json]:
+    """Write rows over that got their key into the wrong column. The replies of the first requests, one per row, prove
+    that they still stood there.
+    """
+    key_index = old.key_index or 0
+    probes = [_replace_in_cell(sheet_id, at, key_index, row_key(c.row, c.content), "") for c, at in rows]
+    work: list[Json] = []
+    for change, at in rows:
+        work.extend(_take_back(sheet_id, at, strays_of(change, old, layout)))
+        for index, tags in layout.runs(with_key=True):
+            work.append(_update_cells(sheet_id, at, index, [{"values": row_values(layout, change, tags)}]))
+    return [*probes, *work]
+
+
+def strays_of(change: Change, old: Layout, new: Layout) -> Strays:
+    """List what a row that was written with the old layout has in columns that are not ours in the new one."""
+    ours = set(new.places.values())
+    return [(i, change.cells[tag]) for tag, i in old.places.items() if i not in ours and change.cells.get(tag)]
+
+
+def _take_back(sheet_id: int, at: int, strays: Strays) -> Iterator[Json]:
+    """Empty cells that we filled by mistake, each only if nobody has put something else there since."""
+    for index, value in strays:
+        if text := value.get("stringValue"):
+            yield _replace_in_cell(sheet_id, at, index, text, "")
+        elif (number := value.get("numberValue")) is not None:  # found as it is shown, so by its whole part
+            yield _replace_in_cell(sheet_id, at, index, rf"-?{abs(int(number))}\b.*", "", regex=True)
+        else:
+            yield _replace_in_cell(sheet_id, at, index, str(value.get("boolValue")).upper(), "")
 
 
 def _swap(sheet_id: int, layout: Layout, step: Step) -> Iterator[Json]:
@@ -188,17 +220,20 @@ def _remove(sheet_id: int, layout: Layout, step: Step) -> Iterator[Json]:
 
 
 def _find_replace(sheet_id: int, layout: Layout, step: Step, before: str, after: str) -> Json:
-    index = layout.key_index or 0
+    row = step.change.row
+    return _replace_in_cell(sheet_id, step.at, layout.key_index or 0, row_key(row, before), row_key(row, after))
+
+
+def _replace_in_cell(sheet_id: int, row: int, column: int, find: str, replacement: str, *, regex: bool = False) -> Json:
     area = {
         "sheetId": sheet_id,
-        "startRowIndex": step.at,
-        "endRowIndex": step.at + 1,
-        "startColumnIndex": index,
-        "endColumnIndex": index + 1,
+        "startRowIndex": row,
+        "endRowIndex": row + 1,
+        "startColumnIndex": column,
+        "endColumnIndex": column + 1,
     }
-    find, replacement = row_key(step.change.row, before), row_key(step.change.row, after)
-    asked = {"find": find, "replacement": replacement, "range": area, "matchCase": True, "matchEntireCell": True}
-    return {"findReplace": asked}
+    asked: Json = {"find": find, "replacement": replacement, "range": area, "matchCase": True, "matchEntireCell": True}
+    return {"findReplace": asked | ({"searchByRegex": True} if regex else {})}
 
 
 def _other(content: str) -> str:

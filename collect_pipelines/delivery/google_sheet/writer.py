@@ -11,7 +11,18 @@ from collect_pipelines.delivery.google_sheet.discover import read_keys
 from collect_pipelines.delivery.google_sheet.index import Edits, Known, Tab
 from collect_pipelines.delivery.google_sheet.layout import Json, Layout
 from collect_pipelines.delivery.google_sheet.opening import Opening, header_range, key_range
-from collect_pipelines.delivery.google_sheet.plan import Act, Change, Plan, Step, header_texts, key_ranges, plan_rows
+from collect_pipelines.delivery.google_sheet.plan import (
+    Act,
+    Change,
+    Plan,
+    Step,
+    Strays,
+    header_texts,
+    key_ranges,
+    plan_keyless,
+    plan_rows,
+    strays_of,
+)
 from collect_pipelines.delivery.google_sheet.writing import (
     Outcome,
     believed,
@@ -37,6 +48,7 @@ class TabWriter:
         self._index = opening.index
         self._aim = aim
         self._looked = False
+        self._strays: dict[str, Strays] = {}
 
     def look_up(self, row: str) -> Known | None:
         """Return what we know of a row."""
@@ -48,10 +60,11 @@ class TabWriter:
             self.tab = replace(self.tab, position=self.tab.position._replace(sequence=sequence))
             self._index.save(self.tab)
 
-    def read_whole(self) -> None:
+    def read_whole(self, *, forget_vanished: bool = False) -> None:
         """Read columns, fences, header and keys from the sheet; the position stays what we have proven."""
         position = self.tab.position
-        self.tab = replace(self._opening.read(self.tab, renew=False), position=position)
+        again = self._opening.read(self.tab, renew=False, forget_vanished=forget_vanished)
+        self.tab = replace(again, position=position)
         self._looked = True
 
     def write_columns(self, layout: Layout, work: Sequence[Json]) -> None:
@@ -63,6 +76,7 @@ class TabWriter:
         """Send one batch that claims the commit `reaches`; return the changes that still have to be made."""
         self._looked = False
         self._check_room(sum(step.act is Act.ADD for step in steps) * self.tab.column_count)
+        steps = [replace(step, strays=self._strays.get(step.change.row, ())) for step in steps]
         plan = plan_rows(self.tab.sheet_id, self.tab.layout, self.tab.tail, self.tab.row_count, steps)
         clockwork = self._opening.clockwork
         fence = next_fence(self.tab, clockwork.token(), clockwork.now(), reaches=reaches, aim=self._aim)
@@ -106,14 +120,14 @@ class TabWriter:
         if outcome.header_moved:
             return self._header_moved(before.layout, plan, steps)
         if outcome.failed:
-            self._read_keys()
+            self._read_keys(forget_vanished=outcome.unknown_overwritten)
         return self._counted(steps, outcome.failed)
 
     def _unanswered(self, after: Tab, plan: Plan, steps: Sequence[Step]) -> Sequence[Change]:
         """The batch was applied, but nothing proves where: read the keys, and trust them alone."""
         before, self.tab = self.tab, after
         self._index.apply(before, after, believed(plan))
-        self._read_keys()
+        self._read_keys(forget_vanished=bool(plan.removed))
         if before.layout.places != self.tab.layout.places:
             return self._columns_moved(before.layout, plan, steps)
         failed = self._not_shown(steps)
@@ -123,7 +137,7 @@ class TabWriter:
 
     def _header_moved(self, layout: Layout, plan: Plan, steps: Sequence[Step]) -> Sequence[Change]:
         """People changed the header row since we last saw it: perhaps only a text, perhaps where columns stand."""
-        self.read_whole()
+        self.read_whole(forget_vanished=bool(plan.swaps))  # an edit in place may have covered keys
         if layout.places != self.tab.layout.places:
             return self._columns_moved(layout, plan, steps)
         return self._counted(steps, self._not_shown(steps))
@@ -131,42 +145,49 @@ class TabWriter:
     def _columns_moved(self, layout: Layout, plan: Plan, steps: Sequence[Step]) -> Sequence[Change]:
         """The batch went to columns that had moved. Everything in it is written again."""
         self.tally["columns_moved"] += 1
-        self._repair(layout, plan)
+        new = list(plan.added.values())
+        if plan.swaps:
+            self._suspect((), everything=True)
+        if layout.key_index is not None and layout.key_index != self.tab.layout.key_index:
+            self._write_keyless(layout, new)
+        else:
+            self._strays.update({change.row: strays_of(change, layout, self.tab.layout) for change in new})
         known = {step.change.row: self._index.get(step.change.row) for step in steps}
         stale = {row: k._replace(stale=True) for row, k in known.items() if k and k.place is not None}
         covered = tuple(row for row, k in known.items() if k and k.place is None)  # by us, not by people
         self._index.apply(self.tab, self.tab, Edits(stale, forget=covered))
         return [step.change for step in steps]
 
-    def _repair(self, layout: Layout, plan: Plan) -> None:
-        """Write new rows again and empty what they have in columns of people: nobody else used these rows yet."""
-        places = self.tab.layout.places
-        wrong = tuple(sorted(set(layout.places.values()) - set(places.values())))
-        key_moved = layout.key_index != self.tab.layout.key_index
-        steps: list[Step] = []
-        for place, change in plan.added.items():
-            known = self._index.get(change.row)
-            at = known.place if known and not key_moved else place
-            if at is not None:
-                steps.append(Step(Act.UPDATE, change, at, None, wrong))
-        if steps:
-            work = plan_rows(self.tab.sheet_id, self.tab.layout, self.tab.tail, self.tab.row_count, steps).requests
-            self._send(self.tab, work)
-            self._read_keys()
+    def _write_keyless(self, old: Layout, new: Sequence[Change]) -> None:
+        """New rows have their key in the wrong column, so nothing ties them to us: write them over where they stand."""
+        (column,) = self._book.values([key_range(self.tab.sheet_id, old.key_index or 0)])
+        found = {row: place for row, place, _ in read_keys(column)}
+        rows = [(change, found[change.row]) for change in new if change.row in found]
+        if rows:
+            requests = plan_keyless(self.tab.sheet_id, self.tab.layout, old, rows)
+            replies = self._send(self.tab, requests)
+            proven = [reply.get("findReplace", {}).get("occurrencesChanged") == 1 for reply in replies[: len(rows)]]
+            moved = len(proven) < len(rows) or not all(proven)
+            if moved:
+                self._suspect((), everything=True)
+            self._read_keys(forget_vanished=moved)
 
-    def _send(self, shaped: Tab, work: Sequence[Json]) -> None:
-        """Send a batch that claims nothing new and whose effect nobody has to prove."""
+    def _send(self, shaped: Tab, work: Sequence[Json]) -> list[Json]:
+        """Send a batch that claims nothing new; return the replies to its work, none when the answer is lost."""
         self._looked = False
         clockwork, reaches = self._opening.clockwork, self.tab.position.sequence
         fence = next_fence(self.tab, clockwork.token(), clockwork.now(), reaches=reaches, aim=self._aim)
         requests, after = fenced(shaped, fence, work)
-        send(self._book, self.tab.sheet_id, fence, requests, (), clockwork.sleep)
+        answer = send(self._book, self.tab.sheet_id, fence, requests, (), clockwork.sleep)
         self._index.apply(self.tab, after, Edits())
         self.tab = after
+        replies: list[Json] = (answer or {}).get("replies", [])
+        return replies[len(requests) - len(work) :]
 
-    def _read_keys(self) -> None:
+    def _read_keys(self, *, forget_vanished: bool = False) -> None:
         position = self.tab.position
-        self.tab = replace(self._opening.read_again(self.tab), position=position)
+        again = self._opening.read_again(self.tab, forget_vanished=forget_vanished)
+        self.tab = replace(again, position=position)
         self._looked = True
 
     def _not_shown(self, steps: Sequence[Step]) -> list[Change]:
@@ -184,6 +205,8 @@ class TabWriter:
 
     def _counted(self, steps: Sequence[Step], failed: Sequence[Change]) -> Sequence[Change]:
         undone = {change.row for change in failed}
+        for row in {step.change.row for step in steps} - undone:
+            self._strays.pop(row, None)
         self.tally.update(step.act.value for step in steps if step.change.row not in undone)
         return failed
 
