@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
@@ -25,10 +27,12 @@ def main() -> None:
     )
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    gc.set_threshold(100_000, 20, 20)  # rows in memory hold no cycles: looking for them took half of a long read
     service = SheetsService(options.folder, power_safe=not options.not_power_safe)
     _LOG.info("serving %s on http://127.0.0.1:%d", options.folder, options.port)
     try:
-        uvicorn.Server(uvicorn_config(service, Switches(), options.port)).run()
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(uvicorn_config(service, Switches(), options.port)).run()
     finally:
         service.close()
 
