@@ -8,11 +8,9 @@ import logging
 from contextlib import suppress
 from pathlib import Path
 
-import uvicorn
-
-from collect_pipelines.sheets_server.in_thread import uvicorn_config
 from collect_pipelines.sheets_server.service import SheetsService
 from collect_pipelines.sheets_server.switches import Switches
+from collect_pipelines.sheets_server.web_server import WebServer
 
 _LOG = logging.getLogger("collect_pipelines.sheets_server")
 
@@ -32,7 +30,7 @@ def main() -> None:
     _LOG.info("serving %s on http://127.0.0.1:%d", options.folder, options.port)
     try:
         with suppress(KeyboardInterrupt):
-            uvicorn.Server(uvicorn_config(service, Switches(), options.port)).run()
+            WebServer(service, Switches(), options.port).run()
     finally:
         service.close()
 
