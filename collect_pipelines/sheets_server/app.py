@@ -6,7 +6,6 @@ import asyncio
 import gzip
 import zlib
 from collections.abc import Callable
-from pathlib import Path
 from urllib.parse import parse_qs, unquote
 
 from starlette.applications import Starlette
@@ -24,6 +23,7 @@ from collect_pipelines.sheets_server.hanging_up import CanHangUp, NoAnswer
 from collect_pipelines.sheets_server.identity import issue_token, principal_of
 from collect_pipelines.sheets_server.local_only import LocalOnly
 from collect_pipelines.sheets_server.owner import owner_routes
+from collect_pipelines.sheets_server.page import Pages
 from collect_pipelines.sheets_server.service import SheetsService
 from collect_pipelines.sheets_server.switches import Switches
 
@@ -50,6 +50,7 @@ def build_app(service: SheetsService, switches: Switches) -> ASGIApp:
         WebRoute("/token", _token, methods=["POST"]),
         WebRoute("/healthz", _healthz),
         *owner_routes(service, switches),
+        *Pages(service).routes(),
     ]
     return LocalOnly(CanHangUp(Starlette(routes=routes)))
 
@@ -140,8 +141,3 @@ async def read_body(web: Request) -> bytes:
 def to_response(answer: Answer) -> Response:
     """The web framework's answer."""
     return Response(answer.body, answer.status, answer.headers, media_type=answer.content_type)
-
-
-def make_service(folder: Path, *, power_safe: bool = True) -> SheetsService:
-    """Open, or make, the spreadsheets of a folder."""
-    return SheetsService(folder, power_safe=power_safe)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import orjson
 
 from collect_pipelines.sheets_server.book import Book, Column, Sheet
 from collect_pipelines.sheets_server.grid import Grid
-from collect_pipelines.sheets_server.rows import Block, Row, decode, encode
+from collect_pipelines.sheets_server.rows import Block, Row, Summary, decode, encode
 
 FORMAT = 1
 GAP = 1 << 32
@@ -33,8 +32,9 @@ CREATE TABLE IF NOT EXISTS sheets (
 CREATE INDEX IF NOT EXISTS sheets_of_book ON sheets (book);
 CREATE TABLE IF NOT EXISTS blocks (
     id INTEGER PRIMARY KEY, sheet INTEGER NOT NULL, place INTEGER NOT NULL, count INTEGER NOT NULL,
-    is_run INTEGER NOT NULL, data BLOB);
-CREATE INDEX IF NOT EXISTS blocks_in_order ON blocks (sheet, place, count, is_run);
+    is_run INTEGER NOT NULL, filled_in_every BLOB NOT NULL, filled_in_some BLOB NOT NULL, has_formulas INTEGER NOT NULL,
+    data BLOB);
+CREATE INDEX IF NOT EXISTS blocks_in_order ON blocks (sheet, place);
 CREATE TABLE IF NOT EXISTS metadata (
     book TEXT NOT NULL, id INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (book, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS styles (
@@ -44,6 +44,10 @@ CREATE TABLE IF NOT EXISTS styles (
 
 def _text(value: Any) -> str:
     return orjson.dumps(value).decode()
+
+
+def _mask_bytes(mask: int) -> bytes:
+    return mask.to_bytes((mask.bit_length() + 7) // 8)
 
 
 class Database:
@@ -145,8 +149,10 @@ class Database:
             stored = [(block.place, block.id) for block in replaced if block.id is not None]
             self.connection.executemany("UPDATE blocks SET place = ? WHERE id = ?", stored)
         for block in grid.dirty.values():
-            row = (block.id, sheet.key, block.place, block.count, block.is_run, encode(block.rows or []))
-            cursor = self.connection.execute("INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?)", row)
+            every, some, formulas = grid.summary(block)
+            place = (block.id, sheet.key, block.place, block.count, block.is_run)
+            row = (*place, _mask_bytes(every), _mask_bytes(some), formulas, encode(block.rows or []))
+            cursor = self.connection.execute("INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
             block.id = block.id or cursor.lastrowid
 
     def _write_metadata(self, book: Book) -> None:
@@ -187,9 +193,13 @@ class Database:
         return sheet
 
     def _read_grid(self, sheet_key: int) -> Grid:
-        sql = "SELECT id, place, count, is_run FROM blocks WHERE sheet = ? ORDER BY place"
-        found: Iterable[tuple[int, int, int, int]] = self.connection.execute(sql, (sheet_key,))
-        blocks = [Block(None, count, is_run=bool(run), block_id=i, place=place) for i, place, count, run in found]
+        columns = "id, place, count, is_run, filled_in_every, filled_in_some, has_formulas"
+        sql = f"SELECT {columns} FROM blocks WHERE sheet = ? ORDER BY place"  # noqa: S608 - names from the line above
+        blocks: list[Block] = []
+        for block_id, place, count, is_run, every, some, formulas in self.connection.execute(sql, (sheet_key,)):
+            block = Block(None, count, is_run=bool(is_run), block_id=block_id, place=place)
+            block.summary = Summary(int.from_bytes(every), int.from_bytes(some), bool(formulas))
+            blocks.append(block)
         return Grid(blocks, self.load)
 
     def load(self, block: Block) -> list[Row]:

@@ -18,6 +18,7 @@ _TOKEN = re.compile(
     r"""\s*(?:(?P<number>\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+)
     |(?P<text>"(?:[^"]|"")*")
     |(?P<name>(?:'(?:[^']|'')+'!|\w+!)?\$?[A-Za-z_][\w$.]*(?::\$?\w+\$?\d*)?)
+    |(?P<error>\#REF!)
     |(?P<sign><>|<=|>=|[-+*/^&=<>(),%;:]))""",
     re.VERBOSE,
 )
@@ -123,6 +124,8 @@ class _Parser:
             return float(text)
         if kind == "text":
             return text[1:-1].replace('""', '"')
+        if kind == "error":
+            raise _Wrong(REFERENCE)
         if text == "(":
             value = self.expression(0)
             self._take(")")

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from itertools import accumulate
 
-from collect_pipelines.sheets_server.rows import BLOCK_ROWS, Block, Row, block_of, run_of
+from collect_pipelines.sheets_server.rows import BLOCK_ROWS, Block, Row, Summary, block_of, run_of, summarise
 
 Loader = Callable[[Block], list[Row]]
 
@@ -70,6 +70,23 @@ class Grid:
                 for offset in range(min(block.count, end - first) - 1, -1, -1):
                     yield first + offset, rows[offset], 1
             position -= 1
+
+    def block_of_row(self, index: int) -> tuple[Block, int]:
+        """The block in which a row lies, and the index of the block's first row."""
+        position, offset = self._locate(index)
+        return self.blocks[position], index - offset
+
+    def summary(self, block: Block) -> Summary:
+        """What the block holds, counted anew after a change."""
+        if block.summary is None:
+            block.summary = summarise(self._rows(block))
+        return block.summary
+
+    def rows_with_formulas(self) -> Iterator[list[Row]]:
+        """The rows, to change, of every block that has a formula."""
+        for block in list(self.blocks):
+            if self.summary(block).has_formulas:
+                yield self._rows(self._touch(block))
 
     def edit(self, start: int, end: int) -> Iterator[Row]:
         """The rows start…end-1, each on its own, to change."""
@@ -170,6 +187,7 @@ class Grid:
     def _touch(self, block: Block) -> Block:
         self._rows(block)
         block.dirty = True
+        block.summary = None
         self.dirty[id(block)] = block
         return block
 

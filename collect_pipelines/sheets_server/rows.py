@@ -7,11 +7,11 @@ touches, whatever the size of the sheet.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
-from collect_pipelines.sheets_server.cells import Cell
+from collect_pipelines.sheets_server.cells import Cell, formula_of, has_value
 from collect_pipelines.sheets_server.json_types import Json
 
 BLOCK_ROWS = 64
@@ -46,10 +46,18 @@ class Row:
         return Row(list(self.cells), dict(self.props) if self.props else None)
 
 
+class Summary(NamedTuple):
+    """What can be said of a block without looking at it. Bit n of the masks stands for slot n."""
+
+    filled_in_every: int
+    filled_in_some: int
+    has_formulas: bool
+
+
 class Block:
     """Some rows in a row. `rows` is None while they are not in memory; a run has exactly one."""
 
-    __slots__ = ("count", "dirty", "id", "is_run", "place", "rows")
+    __slots__ = ("count", "dirty", "id", "is_run", "place", "rows", "summary")
 
     def __init__(
         self, rows: list[Row] | None, count: int, *, is_run: bool, block_id: int | None = None, place: int | None = None
@@ -60,11 +68,31 @@ class Block:
         self.id = block_id
         self.place = place
         self.dirty = block_id is None
+        self.summary: Summary | None = None
 
     @property
     def weight(self) -> int:
         """About how many cells are in memory."""
         return sum(len(row.cells) + 1 for row in self.rows or ())
+
+
+def filled_slots(row: Row) -> int:
+    """The mask of the slots that have a value."""
+    mask = 0
+    for slot, cell in enumerate(row.cells):
+        if cell is not None and has_value(cell):
+            mask |= 1 << slot
+    return mask
+
+
+def summarise(rows: list[Row]) -> Summary:
+    """The summary of some rows."""
+    masks = [filled_slots(row) for row in rows]
+    every = some = masks[0] if masks else 0
+    for mask in masks:
+        every &= mask
+        some |= mask
+    return Summary(every, some, any(type(cell) is dict and formula_of(cell) for row in rows for cell in row.cells))
 
 
 def run_of(count: int, template: Row | None = None) -> Block:

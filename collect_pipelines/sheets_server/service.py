@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
+from collect_pipelines.errors import ConfigurationError
 from collect_pipelines.sheets_server.book import Book
 from collect_pipelines.sheets_server.database import Database
-from collect_pipelines.sheets_server.errors import ApiError, RequestRefused, bad_request, not_found, not_shared
+from collect_pipelines.sheets_server.errors import RequestRefused, bad_request, not_found, not_shared
 from collect_pipelines.sheets_server.files import Files
 
 Watcher = Callable[[str, int], None]
@@ -22,11 +25,26 @@ def now_text() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def claim(path: Path) -> BinaryIO:
+    """Make sure that no other server serves this folder: each keeps spreadsheets in memory."""
+    file = path.open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise ConfigurationError(
+            f"Another Sheets server already serves {path.parent}", hint="stop it, or give this one another folder"
+        ) from None
+    return file
+
+
 class SheetsService:
     """All spreadsheets of one folder. Methods may be called from any thread; they take turns."""
 
     def __init__(self, folder: Path, *, power_safe: bool = True) -> None:
         self._lock = threading.RLock()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._claim = claim(folder / "server.lock")
         self.database = Database(folder, power_safe=power_safe)
         self.files = Files(self.database.connection)
         self.watchers: list[Watcher] = []
@@ -36,6 +54,7 @@ class SheetsService:
         """Close the database."""
         with self._lock:
             self.database.close()
+            self._claim.close()
 
     @contextmanager
     def reading(self) -> Generator[None]:
@@ -116,8 +135,3 @@ class SheetsService:
         book.changed = True
         self.database.keep(book)
         self._changed.add(book.spreadsheet_id)
-
-
-def as_refusal(error: RequestRefused) -> ApiError:
-    """The 400 of a refusal outside a batch."""
-    return bad_request(str(error))

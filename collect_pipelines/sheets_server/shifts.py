@@ -2,59 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from collect_pipelines.sheets_server.book import Book, Sheet
+from collect_pipelines.sheets_server.formula_references import shift_formulas
 from collect_pipelines.sheets_server.json_types import Json
-
-Shift = Callable[[int, int], tuple[int, int] | None]
-"""(start, end) → (start, end) afterwards, or None when it is gone."""
-
-
-def inserted(at: int, count: int) -> Shift:
-    """`count` lines were inserted before line `at`."""
-
-    def shift(start: int, end: int) -> tuple[int, int]:
-        return (start + count if start >= at else start), (end + count if end > at else end)
-
-    return shift
-
-
-def deleted(first: int, last: int) -> Shift:
-    """The lines first…last-1 were deleted."""
-
-    def after(edge: int) -> int:
-        return edge if edge <= first else max(first, edge - (last - first))
-
-    def shift(start: int, end: int) -> tuple[int, int] | None:
-        start, end = after(start), after(end)
-        return (start, end) if start < end else None
-
-    return shift
-
-
-def moved(first: int, last: int, destination: int) -> Shift:
-    """The lines first…last-1 were moved before line `destination`."""
-    count = last - first
-
-    def line(index: int) -> int:
-        if first <= index < last:
-            target = destination if destination <= first else destination - count
-            return index - first + target
-        if destination <= index < first:
-            return index + count
-        return index - count if last <= index < destination else index
-
-    def shift(start: int, end: int) -> tuple[int, int]:
-        edges = line(start), line(end - 1)
-        return min(edges), max(edges) + 1
-
-    return shift
+from collect_pipelines.sheets_server.shift_rules import Shift
 
 
 def shift_everything(book: Book, sheet: Sheet, on_rows: bool, shift: Shift) -> None:
-    """Shift merges, filters, protected and named ranges, groups and developer metadata of a sheet."""
+    """Shift merges, filters, protected and named ranges, groups, metadata and formulas of a sheet."""
     names = ("startRowIndex", "endRowIndex") if on_rows else ("startColumnIndex", "endColumnIndex")
     for key, kept in list(sheet.extras.items()):
         if key in ("rowGroups", "columnGroups"):
@@ -72,6 +29,7 @@ def shift_everything(book: Book, sheet: Sheet, on_rows: bool, shift: Shift) -> N
             position = book.named_ranges.index(named)
             book.named_ranges[position : position + 1] = [now] if now else []
     _shift_metadata(book, sheet, on_rows, shift)
+    shift_formulas(book, sheet, on_rows, shift)
 
 
 def _put_extra(sheet: Sheet, key: str, now: Any) -> None:

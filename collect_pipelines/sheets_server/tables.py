@@ -1,6 +1,6 @@
 """The table that values.append looks for: the last block of touching filled cells in a range.
 
-Rows are looked at from below, and only their filled columns are remembered, so a long table costs one pass.
+Blocks know which columns are filled in all of their rows, so the size of a long table is found without reading it.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collect_pipelines.sheets_server.a1 import Area
 from collect_pipelines.sheets_server.book import Sheet
 from collect_pipelines.sheets_server.cells import has_value
-from collect_pipelines.sheets_server.rows import Row
+from collect_pipelines.sheets_server.rows import Block, Row, filled_slots
 
 
 def find_table(sheet: Sheet, area: Area) -> Area | None:
@@ -19,9 +19,7 @@ def find_table(sheet: Sheet, area: Area) -> Area | None:
 
 def _filled(sheet: Sheet, row: Row) -> list[int]:
     """Indexes of the filled columns."""
-    cells = row.cells
-    size = len(cells)
-    return [index for index, column in enumerate(sheet.columns) if column.slot < size and has_value(cells[column.slot])]
+    return _columns(sheet, filled_slots(row))
 
 
 def _column_in(sheet: Sheet, row: int, column: int) -> tuple[int, int] | None:
@@ -51,14 +49,40 @@ def _grow(sheet: Sheet, row: int, column: int) -> Area:
 
 
 def _extend(sheet: Sheet, top: int, bottom: int, left: int, right: int) -> tuple[int, int, int, int]:
-    for first, row, _ in sheet.grid.backwards(top):
-        touching = _touching(sheet, row, left, right)
-        if not touching:
+    while top > 0:
+        block, first = sheet.grid.block_of_row(top - 1)
+        if first + block.count == top and _belongs(sheet, block, left, right):
+            top = first
+        elif touching := _touching(sheet, sheet.grid.row(top - 1), left, right):
+            top, (left, right) = top - 1, touching
+        else:
             break
-        top, (left, right) = first, touching
-    while bottom < sheet.row_count and (touching := _touching(sheet, sheet.grid.row(bottom), left, right)):
-        bottom, (left, right) = bottom + 1, touching
+    while bottom < sheet.row_count:
+        block, first = sheet.grid.block_of_row(bottom)
+        if first == bottom and _belongs(sheet, block, left, right):
+            bottom += block.count
+        elif touching := _touching(sheet, sheet.grid.row(bottom), left, right):
+            bottom, (left, right) = bottom + 1, touching
+        else:
+            break
     return top, bottom, left, right
+
+
+def _belongs(sheet: Sheet, block: Block, left: int, right: int) -> bool:
+    """Whether all rows of a block plainly belong to the table, and make it no wider."""
+    every, some, _ = sheet.grid.summary(block)
+    if not every & _mask(sheet, left, right):
+        return False
+    return _spread(_columns(sheet, some), left, right) == (left, right)
+
+
+def _mask(sheet: Sheet, left: int, right: int) -> int:
+    """The slots of a table's columns."""
+    return sum(1 << slot for slot in sheet.slots(left, right))
+
+
+def _columns(sheet: Sheet, mask: int) -> list[int]:
+    return [index for index, column in enumerate(sheet.columns) if mask >> column.slot & 1]
 
 
 def _touching(sheet: Sheet, row: Row, left: int, right: int) -> tuple[int, int] | None:

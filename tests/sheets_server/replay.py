@@ -95,7 +95,7 @@ class _Replayer:
             return "a file the recording does not create"
         if found and each["s"] == 403:
             return "a file of somebody else"
-        return "answer of Drive v2" if kind == "drive.upload" and False else ""
+        return "answer of Drive v2" if False else ""
 
     def _send(self, each: dict[str, Any]) -> requests.Response:
         parts = urlsplit(each["u"])

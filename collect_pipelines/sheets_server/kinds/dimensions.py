@@ -12,7 +12,8 @@ from collect_pipelines.sheets_server.field_mask import parse_mask, update_by_mas
 from collect_pipelines.sheets_server.json_types import Json
 from collect_pipelines.sheets_server.ranges import dimension, integer
 from collect_pipelines.sheets_server.rows import Row
-from collect_pipelines.sheets_server.shifts import deleted, inserted, moved, shift_everything
+from collect_pipelines.sheets_server.shift_rules import deleted, inserted, moved
+from collect_pipelines.sheets_server.shifts import shift_everything
 
 
 def insert_dimension(book: Book, body: Json) -> Json:
