@@ -35,7 +35,7 @@ drain = dg.define_asset_job(
 defs = dg.Definitions(
     assets=[deliver],
     jobs=[drain],
-    sensors=[response_changes(drain, open_engine)],
-    schedules=[sweep(drain, open_engine)],
+    sensors=[response_changes(drain.name, open_engine)],
+    schedules=[sweep(drain.name, open_engine)],
     executor=dg.in_process_executor,
 )

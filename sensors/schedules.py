@@ -9,11 +9,11 @@ from collect_pipelines.draining.lease import Lease
 from collect_pipelines.orchestration.listen import work_waiting
 
 
-def sweep(job: dg.UnresolvedAssetJobDefinition, open_engine: Callable[[], Engine]) -> dg.ScheduleDefinition:
+def sweep(job_name: str, open_engine: Callable[[], Engine]) -> dg.ScheduleDefinition:
     """Build the schedule that starts a run every five minutes if there is work and nobody does it."""
 
     @dg.schedule(
-        job=job,
+        job_name=job_name,
         cron_schedule="*/5 * * * *",
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="A belt beside the sensor's braces: looks at the change stream and starts a run if work waits.",

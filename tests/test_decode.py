@@ -12,7 +12,7 @@ import orjson
 import pytest
 from bson import Binary, Code, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
 from bson.datetime_ms import DatetimeMS
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from collect_pipelines.model import Form, Question, QuestionType
@@ -149,6 +149,34 @@ def test_an_answer_that_does_not_fit_is_kept_with_its_reason(kind: str, stored: 
     assert shown is None
     assert kept["reason"]
     assert kept["value"] is not None
+
+
+@given(
+    st.lists(
+        st.none()
+        | st.builds(
+            lambda sign, coefficient, exponent: Decimal((sign, coefficient, exponent)),
+            st.integers(0, 1),
+            st.lists(st.integers(0, 9), min_size=1, max_size=34).map(tuple),
+            st.integers(-40, 20),
+        )
+        | st.decimals(places=2, min_value=-(10**6), max_value=10**6),
+        max_size=5,
+    )
+)
+@example([Decimal(9 * 10**18), Decimal("1E-18"), None, Decimal("-0.5")])
+@example([Decimal(2**63), Decimal(2**63 - 1), Decimal(-(2**63))])
+def test_decimals_are_exact_or_kept(numbers: list[Decimal | None]) -> None:
+    documents = [
+        {"_id": f"f:{place}", "answers": {} if number is None else {"decimal": Decimal128(number)}}
+        for place, number in enumerate(numbers)
+    ]
+    for row, number in zip(rows(*documents), numbers, strict=True):
+        assert row["decimal"] == number or row["_other"]["decimal"]["value"] == {
+            "$numberDecimal": str(Decimal128(number or "0"))
+        }
+        if number is not None and abs(number) < 10**6 and number == round(number, 6):
+            assert row["decimal"] == number
 
 
 def test_one_unfit_answer_leaves_the_others_of_its_column_alone() -> None:

@@ -21,7 +21,7 @@ from collect_pipelines.stores.history import KEPT_VERSIONS
 from collect_pipelines.stores.manifest import BASE_LEVEL, Watermark
 from collect_pipelines.stores.objects import Body, LocalObjects, Missing
 from collect_pipelines.stores.response_table import ResponseTable
-from tests.tables import COLUMNS, ages, append, changes, rows
+from tests.tables import COLUMNS, MEMORY_FOLDER, ages, append, changes, rows
 
 NOW = datetime.now(UTC)
 LATER = NOW + timedelta(hours=2)
@@ -151,6 +151,16 @@ def test_sixteen_commits_are_merged_and_lagging_readers_see_the_same(table: Resp
         assert [row["_sequence"] for row in changes(table.snapshot())] == sequences == sorted(sequences)
         assert len(table.load().segments) <= 17
     table.verify()
+
+
+def test_everything_can_be_merged_into_one_base_that_others_read(table: ResponseTable, tmp_path: Path) -> None:
+    append(table, {"fair:1": 1, "fair:2": 2})
+    append(table, {"fair:1": 10})
+    assert table.compact(NOW, everything=True)
+    assert not table.compact(NOW, everything=True)
+    (base,) = table.load().segments
+    assert base.level == BASE_LEVEL
+    assert pq.read_table(tmp_path / table.folder / "data" / base.name)["age"].to_pylist() == [2, 10]
 
 
 def test_merging_keeps_the_watermark_and_what_was_appended_meanwhile(table: ResponseTable, tmp_path: Path) -> None:
@@ -310,7 +320,7 @@ class TableMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.root = Path(mkdtemp(prefix="collect-table-"))
+        self.root = Path(mkdtemp(prefix="collect-table-", dir=MEMORY_FOLDER))
         self.now = NOW
         self.model: dict[str, tuple[int, Any]] = {}
         self.sequence = 0

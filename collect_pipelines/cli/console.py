@@ -10,6 +10,8 @@ from typer.core import TyperGroup
 from collect_pipelines.errors import CollectError
 
 console = Console(highlight=False)
+if not console.is_terminal:
+    console.width = 160  # in a file or a pipe nothing is cut
 errors = Console(stderr=True, highlight=False)
 
 

@@ -167,6 +167,8 @@ def describe(before: Status | None, now: Status) -> str | None:
         return f"[green]✓[/] {name} {again} after {now.ready_seconds or 0:.1f} s"
     if now.state is State.RESTARTING:
         return f"[yellow]![/] {name} ended (exit code {now.last_exit}) and is started again"
+    if now.state is State.STOPPED:
+        return f"  {name} is stopped"
     return None
 
 

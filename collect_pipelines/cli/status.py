@@ -32,7 +32,7 @@ def status() -> None:
 
 def status_table(services: list[dict[str, object]], *, now: float) -> Table:
     """The services as a table; a recorded process that is gone is shown as dead."""
-    table = Table("", "state", "address", "process", "up for", "restarts", "last exit")
+    table = Table("", "state", "address", "process", "up for", "restarts", "last exit", box=None, padding=(0, 2, 0, 0))
     for row in services:
         pid, since = row.get("pid"), row.get("started_at")
         dead = isinstance(pid, int) and started_at(pid) is None

@@ -48,7 +48,10 @@ class Drain:
         self._not_before: dict[Task, float] = {}
         self._wake = threading.Event()
         self._stop = threading.Event()
+        self._looked = threading.Event()  # the follower has come to a first pause of the stream
         self._failed = False
+        if not capture:
+            self._looked.set()
 
     def stop(self) -> None:
         """Ask the drain to end as soon as the steps under way are done."""
@@ -88,7 +91,8 @@ class Drain:
 
     def _rested(self, idle_since: float) -> bool:
         """Whether there was nothing to do for long enough. A failure is reported at once, by ending the run."""
-        return self._failed or time.monotonic() - idle_since >= self._limits.linger_seconds
+        idle_seconds = time.monotonic() - idle_since
+        return self._looked.is_set() and (self._failed or idle_seconds >= self._limits.linger_seconds)
 
     def _collect(self) -> Iterator[Outcome]:
         while True:
@@ -132,8 +136,11 @@ class Drain:
         try:
             while not self._stop.is_set():
                 with mongo_errors():
-                    if capture.poll(POLL_SECONDS).events:
-                        self._wake.set()
+                    polled = capture.poll(POLL_SECONDS if self._looked.is_set() else 0.0)
+                if polled.events or polled.rescan_reason:
+                    self._wake.set()
+                else:
+                    self._looked.set()
         except TransientError:
             self.stop()
         except CollectError as error:

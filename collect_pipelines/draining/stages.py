@@ -98,8 +98,8 @@ def _record(engine: Engine, wanted: Wanted, outcome: Outcome) -> None:
     if outcome.ok:
         engine.ledger.delivered(wanted, outcome.facts)
         return
-    status, error = ("failed" if outcome.final else "waiting"), outcome.error.splitlines()[-1]
-    engine.ledger.undelivered(wanted, status, error, outcome.hint, datetime.now(UTC) + (outcome.retry or timedelta()))
+    status, due_at = ("failed" if outcome.final else "waiting"), datetime.now(UTC) + (outcome.retry or timedelta())
+    engine.ledger.undelivered(wanted, status, outcome.error, outcome.hint, due_at)
 
 
 def _facts(delivered: Delivered, wanted: Wanted) -> dict[str, Any]:
@@ -139,4 +139,4 @@ def _bug(stage: str, form_id: str, error: Exception) -> Outcome:
     """An unknown error: where it happened, but not its text, which may hold answers."""
     frames = traceback.extract_tb(error.__traceback__)
     where = "\n".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-6:])
-    return Outcome(stage, form_id, error=f"{where}\n{type(error).__name__}: unexpected", final=True)
+    return Outcome(stage, form_id, error=f"{type(error).__name__}, which nobody expected", hint=where, final=True)

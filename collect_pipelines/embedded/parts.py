@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from collect_pipelines.embedded.dagster_home import make_dagster_home
 from collect_pipelines.embedded.home import Home
 from collect_pipelines.embedded.mongod import becomes_primary, mongod_command, mongod_uri
-from collect_pipelines.embedded.ports import choose_ports
+from collect_pipelines.embedded.ports import choose_ports, is_free
 from collect_pipelines.embedded.postgres import PostgresFolder
 from collect_pipelines.embedded.service import Service, answers_http, serves_grpc
 from collect_pipelines.settings import PREFIX, Settings, as_environment
@@ -26,7 +26,8 @@ WEBSERVER = "dagster-webserver"
 DAEMON = "dagster-daemon"
 PORTAL = "portal"
 
-_USUAL_PORTS = {MONGODB: 27117, POSTGRESQL: 54320, CODE_SERVER: 3030}
+# Below the ports that systems hand out to outgoing connections.
+_USUAL_PORTS = {MONGODB: 27117, POSTGRESQL: 25432, CODE_SERVER: 3030}
 _PORT_SETTINGS = {PORTAL: "portal_port", WEBSERVER: "dagster_port", SHEETS: "sheets_port"}
 # What every child is told, by the variables that production sets too.
 _TOLD = (
@@ -34,7 +35,7 @@ _TOLD = (
     *("portal_port", "portal_url", "dagster_port", "dagster_url"),
 )
 # After this the code server cuts off sensors that still listen; Dagster's own default is a minute.
-_CODE_SERVER_GRACE_SECONDS = 3
+_CODE_SERVER_GRACE_SECONDS = 1
 
 
 def embedded_names(settings: Settings) -> list[str]:
@@ -56,16 +57,30 @@ def needs_port(name: str) -> bool:
     return name in _USUAL_PORTS or name in _PORT_SETTINGS
 
 
+def _usual_ports(settings: Settings) -> tuple[dict[str, int], dict[str, str]]:
+    """The first choice of each server to run, and the variables by which a person demanded some of them."""
+    of_settings = {name: int(getattr(settings, setting)) for name, setting in _PORT_SETTINGS.items()}
+    running = embedded_names(settings)
+    usual = {name: port for name, port in (_USUAL_PORTS | of_settings).items() if name in running}
+    demanded = {name: setting for name, setting in _PORT_SETTINGS.items() if setting in settings.model_fields_set}
+    return usual, {name: PREFIX + setting.upper() for name, setting in demanded.items() if name in usual}
+
+
 def choose_and_keep_ports(settings: Settings, home: Home) -> dict[str, int]:
     """Choose the ports and remember them, so that the next start has the same. Hold the home's lock."""
-    settings_ports = {name: int(getattr(settings, setting)) for name, setting in _PORT_SETTINGS.items()}
-    asked = settings.model_fields_set
-    demanded = {name: PREFIX + setting.upper() for name, setting in _PORT_SETTINGS.items() if setting in asked}
-    usual = {name: port for name, port in (_USUAL_PORTS | settings_ports).items() if name in embedded_names(settings)}
+    usual, demanded = _usual_ports(settings)
     kept = home.recall("ports")
-    ports = choose_ports(usual, kept, {name: variable for name, variable in demanded.items() if name in usual})
+    ports = choose_ports(usual, kept, demanded)
     home.remember("ports", {**kept, **ports})
     return ports
+
+
+def ports_in_use(settings: Settings) -> tuple[dict[str, int], dict[str, int]]:
+    """The taken ports among those that `collect up` would use: demanded ones by variable, the others by server."""
+    usual, demanded = _usual_ports(settings)
+    taken = {name: port for name, port in usual.items() if not is_free(port)}
+    strict = {demanded[name]: port for name, port in taken.items() if name in demanded}
+    return strict, {name: port for name, port in taken.items() if name not in demanded}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +175,8 @@ class Parts:
             ready=lambda _: serves_grpc(port, "DagsterApi"),
             address=f"127.0.0.1:{port}",
             after=(*self._stores(), *((SHEETS,) if SHEETS in self.ports else ())),
-            # Its runs are in its group and need time to write down that they were stopped.
-            stop_seconds=_CODE_SERVER_GRACE_SECONDS + 7,
+            # A sensor that listens does not hear that it should end. Its runs are in its group and do.
+            stop_seconds=_CODE_SERVER_GRACE_SECONDS + 2,
         )
 
     def _webserver(self, environment: Mapping[str, str]) -> Service:
@@ -179,7 +194,8 @@ class Parts:
             environment,
             ready=lambda began: daemon_beats(url, since=began),
             after=(*self._stores(), CODE_SERVER),
-            stop_seconds=10,
+            # It waits for sensors that listen; killed in the middle of a tick it repeats the tick.
+            stop_seconds=2,
         )
 
     def _portal(self, environment: Mapping[str, str]) -> Service:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from collect_pipelines.errors import ConfigurationError
 
+_TRIED = 500
+
 
 def free_port() -> int:
     """A TCP port of the loopback interface that is free now."""
@@ -46,9 +48,12 @@ def choose_ports(usual: Mapping[str, int], kept: Mapping[str, object], demanded:
 
 
 def _choose(usual: int, kept: object, used: set[int]) -> int:
-    for port in (kept, usual):
-        if isinstance(port, int) and port not in used and is_free(port):
+    """The kept port, the usual one, else the next free one after it.
+
+    Not one that the system would hand out: those may be taken by outgoing connections while a server restarts.
+    """
+    kept_first = [kept] if isinstance(kept, int) else []
+    for port in (*kept_first, *range(usual, min(usual + _TRIED, 65536))):
+        if port not in used and is_free(port):
             return port
-    while (port := free_port()) in used:
-        pass
-    return port
+    raise ConfigurationError(f"no port is free from {usual} to {usual + _TRIED - 1}", hint="stop other programs")

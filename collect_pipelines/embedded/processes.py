@@ -93,12 +93,12 @@ def _is_ours(process: psutil.Process, home: Path, recorded: Mapping[int, float])
         return False
 
 
-def end_leftovers(leftovers: list[psutil.Process], *, timeout_seconds: float = 5) -> None:
-    """End leftovers: SIGINT (a fast, clean shutdown for PostgreSQL too), SIGTERM, and then SIGKILL."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
+def end_leftovers(leftovers: list[psutil.Process]) -> None:
+    """End leftovers: ask, then insist (PostgreSQL stops at once with SIGINT), then kill."""
+    for number, patience_seconds in ((signal.SIGTERM, 3), (signal.SIGINT, 2), (signal.SIGKILL, 5)):
         for process in leftovers:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
-        _, leftovers = psutil.wait_procs(leftovers, timeout=timeout_seconds)
+        _, leftovers = psutil.wait_procs(leftovers, timeout=patience_seconds)
         if not leftovers:
             return

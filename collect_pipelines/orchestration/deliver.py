@@ -120,6 +120,6 @@ def _report(context: dg.AssetExecutionContext, engine: Engine, outcomes: Iterabl
 
 
 def _summary(final: Sequence[Outcome]) -> str:
-    lines = [f"{o.stage} of form {o.form_id}: {o.error.splitlines()[-1]}" for o in final[:20]]
+    lines = [f"{o.stage} of form {o.form_id}: {o.error.splitlines()[0]}" for o in final[:20]]
     stages = f"{len(final)} of the forms' steps failed; the others went on."
     return "\n".join([stages, *lines])

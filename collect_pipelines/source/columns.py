@@ -21,6 +21,7 @@ from bson import Decimal128, Int64
 
 from collect_pipelines.model import QuestionType
 from collect_pipelines.schema import DECIMAL, FILE, GEO_POINT, TIMESTAMP
+from collect_pipelines.source.decimals import plain_decimals
 from collect_pipelines.source.json_text import plain
 from collect_pipelines.source.raw_documents import Kept
 
@@ -117,6 +118,8 @@ def _number(value: Any) -> Decimal:
 
 
 def _decimals(values: Sequence[Any]) -> pa.Array:
+    if {Decimal128, _NONE}.issuperset(map(type, values)) and (quick := plain_decimals(values)) is not None:
+        return quick
     numbers = [None if value is None else value if type(value) is Decimal else _number(value) for value in values]
     return pa.array(numbers, DECIMAL)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from math import inf
 from typing import NamedTuple
 
 from collect_pipelines.errors import Fenced
 from collect_pipelines.stores.history import History
 from collect_pipelines.stores.manifest import Manifest, Retired, Segment
-from collect_pipelines.stores.merge import Plan, in_order, plan_compaction, table_columns
-from collect_pipelines.stores.objects import AlreadyThere, Objects
+from collect_pipelines.stores.merge import Plan, in_order, plan_all, plan_compaction, table_columns
+from collect_pipelines.stores.objects import AlreadyThere, Missing, Objects
 from collect_pipelines.stores.segments import Segments
 from collect_pipelines.stores.snapshot import TableSnapshot
 
@@ -29,10 +30,10 @@ class Collected(NamedTuple):
     given_up: int = 0
 
 
-def compact(history: History, segments: Segments, now: datetime) -> bool:
-    """Merge what `plan_compaction` chooses and commit it; False if there was nothing to do, or somebody else did it."""
+def compact(history: History, segments: Segments, now: datetime, *, everything: bool) -> bool:
+    """Merge what the plan chooses and commit it; False if there was nothing to do, or somebody else did it."""
     start = history.newest()
-    plan = plan_compaction(start.segments)
+    plan = plan_all(start.segments) if everything else plan_compaction(start.segments)
     if plan is None:
         return False
     schema = table_columns(start.columns)
@@ -86,16 +87,21 @@ def collect_garbage(objects: Objects, history: History, segments: Segments, now:
         objects.delete(f"{segments.folder}/{item.name}")
     named = {*_names(current.segments), *(item.name for item in current.retired)}
     aged = (now - ORPHAN_AGE).timestamp()
-    orphans = [
-        Retired(entry.name, int(now.timestamp()))
-        for entry in objects.list(segments.folder)
-        if entry.name not in named and entry.written_at_seconds < aged
-    ]
+    unnamed = [name for name in objects.list(segments.folder) if name not in named]
+    orphans = [Retired(name, int(now.timestamp())) for name in unnamed if _written(objects, segments, name) < aged]
     for folder in (segments.folder, history.folder):
         objects.sweep(folder, aged)
     if due or orphans:
         _keep_retired(history, current, [item for item in current.retired if item not in due], orphans)
     return Collected(manifests, len(due), len(orphans))
+
+
+def _written(objects: Objects, segments: Segments, name: str) -> float:
+    """Return when a file was written; one that is gone by now is as good as new."""
+    try:
+        return objects.written_at_seconds(f"{segments.folder}/{name}")
+    except Missing:
+        return inf
 
 
 def _keep_retired(history: History, current: Manifest, kept: Sequence[Retired], orphans: Sequence[Retired]) -> None:

@@ -41,7 +41,7 @@ class History:
 
     def versions(self) -> list[int]:
         """List the versions that are kept, in order."""
-        found = (version_of(entry.name) for entry in self._objects.list(self.folder))
+        found = map(version_of, self._objects.list(self.folder))
         return [version for version in found if version is not None]
 
     def read(self, version: int) -> Manifest:
@@ -73,9 +73,12 @@ class History:
 
     def forget_old(self, now: datetime) -> int:
         """Delete versions that are neither among the newest nor recent; return how many."""
-        listed = [(version_of(entry.name), entry.written_at_seconds) for entry in self._objects.list(self.folder)]
-        recent = (now - KEPT_FOR).timestamp()
-        old = [version for version, written_at in listed[:-KEPT_VERSIONS] if version and written_at < recent]
+        recent, old = (now - KEPT_FOR).timestamp(), list[int]()
+        for version in self.versions()[:-KEPT_VERSIONS]:
+            try:
+                old += [version] if self._objects.written_at_seconds(self._key(version)) < recent else []
+            except Missing:  # another collector was faster
+                continue
         for version in old:
             self._objects.delete(self._key(version))
         return len(old)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 import orjson
@@ -89,6 +89,9 @@ class Manifest:
         return sum(segment.rows for segment in self.segments)
 
 
+_WRITTEN = tuple(one.name for one in fields(Manifest) if one.name != "sha256")
+
+
 def file_name(version: int) -> str:
     """Name the manifest of a version; names sort as versions do."""
     return f"{version:020d}.json"
@@ -102,8 +105,7 @@ def version_of(name: str) -> int | None:
 
 def seal(manifest: Manifest) -> tuple[bytes, str]:
     """Write a manifest as one line of JSON and one line with the SHA-256 of the first; return it and the digest."""
-    content = asdict(manifest) | {"format": FORMAT}
-    del content["sha256"]
+    content = {name: getattr(manifest, name) for name in _WRITTEN} | {"format": FORMAT}
     body = orjson.dumps(content, default=_by_name)
     digest = hashlib.sha256(body).hexdigest()
     return body + b"\n" + digest.encode() + b"\n", digest

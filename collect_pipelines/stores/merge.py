@@ -45,6 +45,12 @@ def plan_compaction(segments: Sequence[Segment]) -> Plan | None:
     return None
 
 
+def plan_all(segments: Sequence[Segment]) -> Plan | None:
+    """Plan one base of everything, or None if that is what there is."""
+    changes = any(segment.level != BASE_LEVEL for segment in segments)
+    return Plan(in_order(segments), BASE_LEVEL) if changes else None
+
+
 def in_order(segments: Sequence[Segment]) -> tuple[Segment, ...]:
     """Sort segments from the oldest commits to the newest; those of one commit stay in their order."""
     return tuple(sorted(segments, key=lambda segment: (segment.min_sequence, segment.max_sequence)))

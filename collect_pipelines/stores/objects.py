@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 from uuid import uuid4
 
 import pyarrow as pa
@@ -27,13 +27,6 @@ class Missing(CollectError):
     """There is no object of this name."""
 
 
-class Listed(NamedTuple):
-    """A name in a folder and when the object was written, in seconds since 1970."""
-
-    name: str
-    written_at_seconds: float
-
-
 class Objects(Protocol):
     """What tables need of a store of objects; keys are parts joined by `/`. A put is durable when it returns."""
 
@@ -49,8 +42,12 @@ class Objects(Protocol):
         """Open an object for reading at any place, or raise Missing."""
         ...
 
-    def list(self, folder: str) -> list[Listed]:
-        """List the objects directly in a folder by name, without those that are being written."""
+    def list(self, folder: str) -> list[str]:
+        """List the names of the objects directly in a folder, in order, without those that are being written."""
+        ...
+
+    def written_at_seconds(self, key: str) -> float:
+        """Tell when an object was written, in seconds since 1970, or raise Missing."""
         ...
 
     def delete(self, key: str) -> None:
@@ -100,15 +97,19 @@ class LocalObjects:
         with _mapped(key):
             return pa.OSFile(str(self.path(key)), "rb")
 
-    def list(self, folder: str) -> list[Listed]:
-        """List the objects directly in a folder by name; nothing if the folder is not there."""
+    def list(self, folder: str) -> list[str]:
+        """List the names of the objects directly in a folder, in order; none if the folder is not there."""
         with _mapped(folder):
             try:
-                with os.scandir(self.path(folder)) as entries:
-                    found = list(_listed(entries))
+                names = os.listdir(self.path(folder))  # noqa: PTH208 - many names, of which paths are never made
             except FileNotFoundError:
                 return []
-        return sorted(found)
+        return sorted(name for name in names if not name.startswith(TEMPORARY))
+
+    def written_at_seconds(self, key: str) -> float:
+        """Tell when an object was written, in seconds since 1970, or raise Missing."""
+        with _mapped(key):
+            return self.path(key).stat().st_mtime
 
     def delete(self, key: str) -> None:
         """Remove an object; it may be gone already."""
@@ -165,15 +166,6 @@ class LocalObjects:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def _listed(entries: Iterator[os.DirEntry[str]]) -> Iterator[Listed]:
-    for entry in entries:
-        if not entry.name.startswith(TEMPORARY):
-            try:
-                yield Listed(entry.name, entry.stat().st_mtime)
-            except FileNotFoundError:  # deleted between the listing and the look at it
-                continue
 
 
 @contextmanager

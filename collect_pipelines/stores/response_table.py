@@ -109,9 +109,9 @@ class ResponseTable:
         changed = any(manifest.columns.get(name, kind) != kind for name, kind in columns.items())
         return changed or bool(manifest.counters.unknown and columns.keys() - manifest.columns.keys())
 
-    def compact(self, now: datetime) -> bool:
-        """Merge segments if that is worth it; never blocks appends and moves no watermark. Tell if it was done."""
-        return compact(self._history, self._segments, now)
+    def compact(self, now: datetime, *, everything: bool = False) -> bool:
+        """Merge segments if that is worth it, or all into a base; tell if it was done. Blocks no append."""
+        return compact(self._history, self._segments, now, everything=everything)
 
     def collect_garbage(self, now: datetime) -> Collected:
         """Delete what no version of the table and no recent snapshot needs."""
@@ -130,8 +130,8 @@ class ResponseTable:
         The way out of an IntegrityError, and of a store that was restored to an earlier time.
         """
         latest = max(self._history.versions(), default=0)
-        listed = self._objects.list(self._segments.folder)
-        retired = tuple(Retired(entry.name, int(now.timestamp())) for entry in listed)
+        files = self._objects.list(self._segments.folder)
+        retired = tuple(Retired(name, int(now.timestamp())) for name in files)
         return self._history.commit(
             Manifest(
                 form_id=self._history.form_id,

@@ -18,7 +18,8 @@ from collect_pipelines.stores.objects import Objects
 
 pc: Any = pyarrow.compute  # made at run time, so type checkers do not see its functions
 ROW_GROUP_ROWS = 50_000
-ROW_GROUP_BYTES = 32 << 20
+COMPRESSED_ROWS = 500
+ROW_GROUP_BYTES = 16 << 20
 SEGMENT_BYTES = 32 << 20
 _CHUNK_BYTES = 1 << 20
 
@@ -40,8 +41,9 @@ class Segments:
     def put(self, rows: pa.Table, level: int) -> Segment:
         """Write rows, in the order of `_sequence`, as one durable segment that belongs to no table yet."""
         sink = pa.BufferOutputStream()
-        with _writer(sink, rows.schema) as writer:
-            writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
+        with _writer(sink, rows.schema, rows.num_rows) as writer:
+            for piece in pieces(rows, ROW_GROUP_ROWS, ROW_GROUP_BYTES):
+                writer.write_table(piece)
         return self._put(sink, _Facts.of(rows), level)
 
     def put_all(self, groups: Iterator[pa.Table], schema: pa.Schema, level: int) -> Iterator[Segment]:
@@ -50,7 +52,7 @@ class Segments:
         first = next(waiting, None)
         while first is not None:
             sink, facts = pa.BufferOutputStream(), _Facts.of(first)
-            with _writer(sink, schema) as writer:
+            with _writer(sink, schema, first.num_rows) as writer:
                 writer.write_table(first)
                 first = next(waiting, None)
                 while first is not None and sink.tell() + first.nbytes // 4 < SEGMENT_BYTES:
@@ -145,8 +147,9 @@ def _row_groups(groups: Iterator[pa.Table]) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting)
 
 
-def _writer(sink: pa.BufferOutputStream, schema: pa.Schema) -> pq.ParquetWriter:
-    return pq.ParquetWriter(sink, schema, compression="zstd")
+def _writer(sink: pa.BufferOutputStream, schema: pa.Schema, rows: int) -> pq.ParquetWriter:
+    """Compress unless rows are few: then it would take most of a commit's time and save no byte."""
+    return pq.ParquetWriter(sink, schema, compression="zstd" if rows >= COMPRESSED_ROWS else "none")
 
 
 def _newest_of(row_group: Any) -> int:

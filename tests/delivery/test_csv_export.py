@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import hashlib
 import io
+import sqlite3
 import threading
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -21,7 +23,7 @@ from hypothesis import strategies as st
 from collect_pipelines.delivery.contract import Delivered, Position
 from collect_pipelines.delivery.csv_export import CsvExports, csv_options
 from collect_pipelines.delivery.rows import columns
-from collect_pipelines.errors import ConfigurationError, Fenced, IntegrityError
+from collect_pipelines.errors import ConfigurationError, Fenced, IntegrityError, TransientError
 from collect_pipelines.model import Form, Option, Question, QuestionType
 from tests.delivery.tables import Table
 
@@ -197,6 +199,7 @@ def test_a_download_sees_one_moment_while_deliveries_go_on(exports: CsvExports) 
     opened = exports.open("fair")
     assert opened is not None
     with opened:
+        exports.deliver(FORM, table.commit({"_id": "fair:5", "name": "changed before the first byte"}))
         chunks = iter(opened)
         begun = next(chunks)
         exports.deliver(FORM, table.commit({"_id": "fair:999", "name": "changed"}, {"_id": "fair:0", "_deleted": True}))
@@ -332,7 +335,7 @@ def test_two_thousand_questions_with_hostile_titles_fit(exports: CsvExports) -> 
         st.lists(st.tuples(st.integers(0, 6), st.one_of(st.none(), st.text(max_size=8))), max_size=6), max_size=6
     )
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_small_steps_and_one_rebuild_give_the_same_bytes(
     tmp_path_factory: pytest.TempPathFactory, steps: list[list[tuple[int, str | None]]]
 ) -> None:
@@ -352,3 +355,44 @@ def test_the_archived_columns_follow_the_asked_ones() -> None:
     listed = columns(Form("f", {}, (old, new)), "en", archived=True, response_id=True)
     assert [column.id for column in listed] == ["_id", "_submitted_at", "_collector", "_status", "new", "old", "_other"]
     assert Position("t", 1) == ("t", 1)
+
+
+def test_many_deliveries_at_once_end_where_the_last_one_would(tmp_path: Path) -> None:
+    table, snapshots = Table(FORM), []
+    for number in range(12):
+        table.commit({"_id": f"fair:{number % 5}", "age": number, "_deleted": number % 4 == 3})
+        snapshots.append(Table(FORM, sequence=table.sequence, rows=dict(table.rows)))
+
+    def deliver(mine: list[Table]) -> None:
+        for snapshot in mine:
+            with contextlib.suppress(Fenced):
+                CsvExports(tmp_path / "raced", "en").deliver(FORM, snapshot, rebuild=snapshot.sequence % 5 == 0)
+
+    racers = [threading.Thread(target=deliver, args=(snapshots[start::3] + snapshots[-1:],)) for start in range(3)]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join()
+    raced, calm = CsvExports(tmp_path / "raced", "en"), CsvExports(tmp_path / "calm", "en")
+    calm.deliver(FORM, table)
+    assert text_of(raced) == text_of(calm)
+    assert raced.manifest("fair")["watermark"]["sequence"] == 12  # type: ignore[index]
+
+
+def test_an_export_of_another_format_is_made_anew(exports: CsvExports, tmp_path: Path) -> None:
+    table = Table(FORM).commit({"_id": "fair:1", "age": 1})
+    exports.deliver(FORM, table)
+    with contextlib.closing(sqlite3.connect(tmp_path / "exports" / "fair.sqlite")) as database:
+        database.execute("PRAGMA user_version = 99")
+        database.execute("ALTER TABLE manifest ADD COLUMN more TEXT")
+        database.commit()
+    assert exports.manifest("fair") is None
+    assert exports.deliver(FORM, table).rows == 1
+    assert len(table_of(exports)) == 1
+
+
+def test_a_folder_that_cannot_be_made_is_tried_again_later(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    exports = CsvExports(tmp_path / "file" / "exports", "en")
+    with pytest.raises(TransientError):
+        exports.deliver(FORM, Table(FORM).commit({"_id": "fair:1"}))

@@ -254,3 +254,11 @@ def test_a_lingering_drain_follows_the_stream_by_itself(setup: Setup) -> None:
     drain.stop()
     runner.join(30)
     assert setup.one.forms["fair"].keys() == {f"fair:{number}" for number in range(4)}
+
+
+def test_a_drain_that_does_not_linger_still_looks_at_the_stream_first(setup: Setup) -> None:
+    setup.put("fair:1", name="Ash")
+    assert [outcome for outcome in Drain(setup.engine, Limits(0, 60)).run() if outcome.landed]
+    setup.put("fair:2", name="Misty")
+    list(Drain(setup.engine, Limits(0, 60)).run())
+    assert setup.one.forms["fair"].keys() == {"fair:1", "fair:2"}

@@ -177,7 +177,10 @@ def writing(path: Path, *, patience_seconds: float) -> Generator[Book]:
     Raises Fenced when another delivery keeps writing, DamagedBook when the database cannot be read, TransientError
     when the disk is full or unwell.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwell(path, error.strerror) from None
     with _mapped(path), closing(sqlite3.connect(path, timeout=patience_seconds, isolation_level=None)) as connection:
         for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
@@ -231,8 +234,12 @@ def _mapped(path: Path) -> Generator[None]:
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise Fenced(f"another delivery is writing the CSV export {path.name}") from None
         if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
-            raise TransientError(
-                f"The CSV export {path.name} cannot be written or read: {error}",
-                hint=f"is there space on the disk, and may this user write to {path.parent}?",
-            ) from None
+            raise _unwell(path, error) from None
         raise DamagedBook(path, error) from None
+
+
+def _unwell(path: Path, reason: object) -> TransientError:
+    return TransientError(
+        f"The CSV export {path.name} cannot be written or read: {reason}",
+        hint=f"is there space on the disk, and may this user write to {path.parent}?",
+    )

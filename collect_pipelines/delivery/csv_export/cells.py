@@ -19,7 +19,7 @@ pc: Any = pyarrow.compute  # its functions are made at import; type checkers can
 
 # Spreadsheet programs skip white space, invisible characters and quotes before they look for a formula sign.
 # Full-width and small forms are signs too: some programs fold them (Excel in East Asian locales).
-_FORMULA = "^[\\t\\r\\n]|^[\\pZ\\pC\"'`´‘’“”]*[=+\\-@＝＋－＠﹦﹢﹣﹫]"
+_FORMULA = "^[\\t\\r\\n]|^[\\pZ\\pC\ufffd\"'`´‘’“”]*[=+\\-@＝＋－＠﹦﹢﹣﹫]"
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f]"
 _NEEDS_QUOTES = '[",\r\n]'
 _PHONE = r"^\+?[ (]*[0-9][0-9 ()./-]{2,}\z"

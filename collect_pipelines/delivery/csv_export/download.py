@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -29,6 +29,7 @@ class CsvDownload:
         self._manifest = manifest
         self._prefix = _BYTE_ORDER_MARK if _wanted(byte_order_mark, manifest) else b""
         self._sha256 = hashlib.sha256()
+        self._reading: Generator[bytes] | None = None
 
     @property
     def rows(self) -> int:
@@ -77,14 +78,8 @@ class CsvDownload:
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the file's bytes in chunks of about 64 KiB."""
-        chunk, size = [self._prefix, self._manifest.header], 0
-        for line in self._lines():
-            chunk.append(line)
-            size += len(line)
-            if size >= _CHUNK_BYTES:
-                yield self._counted(chunk)
-                chunk, size = [], 0
-        yield self._counted(chunk)
+        self._reading = self._chunks()
+        return self._reading
 
     def verified(self) -> dict[str, Any]:
         """Hold rows, bytes and checksum against the manifest. Raises IntegrityError when they differ."""
@@ -100,7 +95,9 @@ class CsvDownload:
         return self.manifest
 
     def close(self) -> None:
-        """End the reading."""
+        """End the reading, also half-way: SQLite keeps a database open as long as a query on it is unfinished."""
+        if self._reading is not None:
+            self._reading.close()
         self._connection.close()
 
     def __enter__(self) -> Self:
@@ -110,6 +107,16 @@ class CsvDownload:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _chunks(self) -> Generator[bytes]:
+        chunk, size = [self._prefix, self._manifest.header], 0
+        for line in self._lines():
+            chunk.append(line)
+            size += len(line)
+            if size >= _CHUNK_BYTES:
+                yield self._counted(chunk)
+                chunk, size = [], 0
+        yield self._counted(chunk)
 
     def _lines(self) -> Iterator[bytes]:
         try:

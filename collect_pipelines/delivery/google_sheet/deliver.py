@@ -22,6 +22,7 @@ from collect_pipelines.delivery.google_sheet.config import SheetConfig, sheet_co
 from collect_pipelines.delivery.google_sheet.index import RowIndex, Tab
 from collect_pipelines.delivery.google_sheet.layout import wanted_columns
 from collect_pipelines.delivery.google_sheet.opening import Clockwork, Opening
+from collect_pipelines.delivery.google_sheet.read_back import ReadBack
 from collect_pipelines.delivery.google_sheet.sync import SetAside, Sync
 from collect_pipelines.delivery.rows import columns
 from collect_pipelines.errors import DestinationChanged, RejectedResponse
@@ -68,6 +69,19 @@ class GoogleSheets:
                     raise
                 index.clear()  # the spreadsheet that we made is gone: a full refresh makes another one
                 return self._deliver(form, config, snapshot, index, rebuild, set_aside or _ignore)
+
+    def read_back(self, form: Form) -> ReadBack | None:
+        """Open the form's sheet for reading every row as it stands there; None when it has none yet."""
+        config = sheet_config(form)
+        with closing(RowIndex(self._rows_folder / f"{form.key}.sqlite")) as index:
+            known = self._known(index, config)
+            if known is None:
+                return None
+            language = config.language or self._language
+            wanted = wanted_columns(columns(form, language))
+            book = self._book(form, config, known, form.title(language))
+        rendering = Rendering(language, form.default_language, _zone(known.time_zone)[0])
+        return ReadBack(book, known, wanted, rendering)
 
     def _deliver(
         self,

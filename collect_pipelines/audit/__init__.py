@@ -1,0 +1,1 @@
+"""Holding every copy against the store."""
