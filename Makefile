@@ -5,22 +5,35 @@ RUN := $(VENV)/bin
 export COLLECT_HOME ?= .collect
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-all check lint types layers bench clean
+.PHONY: help setup demo up test test-all check lint types layers bench docs clean
 
 help:  ## show this list
 	@awk -F':.*##' '/^[a-z-]+:.*##/ {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(VENV)/.installed: requirements.lock pyproject.toml
-	@test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
-	$(RUN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+# A virtual environment whose Python is gone (a moved clone, an upgraded system) is made anew.
+$(VENV)/.installed: requirements.lock pyproject.toml $(if $(shell test -x $(RUN)/python && echo yes),,broken)
+	@.ci/setup "$(PYTHON)" "$(VENV)"
 	@touch $@
 
+.PHONY: broken
+broken:
+
 setup: $(VENV)/.installed  ## make the virtual environment with the locked dependencies
+
+demo: setup  ## run everything with data flowing until Ctrl-C; ONCE=1: deliver, compare every copy, exit
+	@$(RUN)/collect demo $(if $(filter-out 0,$(ONCE)),--once)
+
+up: setup  ## run everything until Ctrl-C
+	@$(RUN)/collect up
 
 test: setup  ## the everyday tests, with lint, types and layers (under three minutes)
 	$(MAKE) --no-print-directory lint types layers
 	$(RUN)/python -m pytest -q -n auto -m "not slow"
+
+test-all: setup  ## the everyday tests and the slow ones
+	$(RUN)/python -m pytest -q -n auto
+
+check: test  ## what CI runs
 
 lint: setup
 	$(RUN)/ruff check .
@@ -31,6 +44,9 @@ types: setup
 
 layers: setup
 	$(RUN)/lint-imports --no-cache
+
+docs: setup  ## write the generated parts of the documents (commands, settings) anew
+	$(RUN)/python -m tests.reference
 
 clean:  ## remove the virtual environment and the demo's state
 	rm -rf $(VENV) .collect
