@@ -10,23 +10,30 @@ export COLLECT_HOME ?= .collect
 help:  ## show this list
 	@awk -F':.*##' '/^[a-z-]+:.*##/ {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(VENV)/.installed: requirements.lock pyproject.toml
-	@test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
-	$(RUN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+# A virtual environment whose Python is gone (a moved clone, an upgraded system) is made anew.
+$(VENV)/.installed: requirements.lock pyproject.toml $(if $(shell test -x $(RUN)/python && echo yes),,broken)
+	@.ci/setup "$(PYTHON)" "$(VENV)"
 	@touch $@
+
+.PHONY: broken
+broken:
 
 setup: $(VENV)/.installed  ## make the virtual environment with the locked dependencies
 
-demo: setup  ## run everything with data flowing until Ctrl-C; ONCE=1: deliver, compare, exit
-	$(RUN)/collect demo $(if $(ONCE),--once)
+demo: setup  ## run everything with data flowing until Ctrl-C; ONCE=1: deliver, compare every copy, exit
+	@$(RUN)/collect demo $(if $(filter-out 0,$(ONCE)),--once)
 
-up: setup  ## run everything without demo data
-	$(RUN)/collect up
+up: setup  ## run everything until Ctrl-C
+	@$(RUN)/collect up
 
 test: setup  ## the everyday tests, with lint, types and layers (under three minutes)
 	$(MAKE) --no-print-directory lint types layers
 	$(RUN)/python -m pytest -q -n auto -m "not slow"
+
+test-all: setup  ## the everyday tests and the slow ones
+	$(RUN)/python -m pytest -q -n auto
+
+check: test  ## what CI runs
 
 lint: setup
 	$(RUN)/ruff check .

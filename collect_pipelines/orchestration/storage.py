@@ -28,6 +28,11 @@ class _SharedPool:
         self._engine.dispose()
         self._engine = engine
 
+    def dispose(self) -> None:
+        """Close the connections: the code server opens an instance for every evaluation of a sensor."""
+        super().dispose()  # pyright: ignore[reportAttributeAccessIssue] (the storage that this is mixed into)
+        self._engine.dispose()
+
     def optimize_for_webserver(self, statement_timeout: int, pool_recycle: int, max_overflow: int) -> None:
         """Do nothing: the pool is there already, and survives a restart of PostgreSQL."""
 

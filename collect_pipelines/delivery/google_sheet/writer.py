@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from collect_pipelines.clients.google_errors import CELLS_LIMIT, LayoutMoved, full_spreadsheet
@@ -118,7 +118,7 @@ class TabWriter:
         if outcome.failed:
             self._suspect(outcome.overwritten, everything=outcome.unknown_overwritten)
         if outcome.header_moved:
-            return self._header_moved(before.layout, plan, steps)
+            return self._header_moved(before.layout, plan, steps, outcome.failed)
         if outcome.failed:
             self._read_keys(forget_vanished=outcome.unknown_overwritten)
         return self._counted(steps, outcome.failed)
@@ -130,17 +130,20 @@ class TabWriter:
         self._read_keys(forget_vanished=bool(plan.removed))
         if before.layout.places != self.tab.layout.places:
             return self._columns_moved(before.layout, plan, steps)
-        failed = self._not_shown(steps)
-        if failed:
+        # A key that was to stay the same proves nothing: such a row is written again.
+        failed = [step for step in steps if step.old == step.change.content or not self._shows(step)]
+        if any(step.act is not Act.ADD for step in failed):
             self._suspect((), everything=True)
-        return self._counted(steps, failed)
+        return self._counted(steps, [step.change for step in failed])
 
-    def _header_moved(self, layout: Layout, plan: Plan, steps: Sequence[Step]) -> Sequence[Change]:
+    def _header_moved(
+        self, layout: Layout, plan: Plan, steps: Sequence[Step], missed: Sequence[Change]
+    ) -> Sequence[Change]:
         """People changed the header row since we last saw it: perhaps only a text, perhaps where columns stand."""
         self.read_whole(forget_vanished=bool(plan.swaps))  # an edit in place may have covered keys
         if layout.places != self.tab.layout.places:
             return self._columns_moved(layout, plan, steps)
-        return self._counted(steps, self._not_shown(steps))
+        return self._counted(steps, [s.change for s in steps if s.change in missed or not self._shows(s)])
 
     def _columns_moved(self, layout: Layout, plan: Plan, steps: Sequence[Step]) -> Sequence[Change]:
         """The batch went to columns that had moved. Everything in it is written again."""
@@ -190,8 +193,11 @@ class TabWriter:
         self.tab = replace(again, position=position)
         self._looked = True
 
-    def _not_shown(self, steps: Sequence[Step]) -> list[Change]:
-        return [step.change for step in steps if not _shows(step, self._index.get)]
+    def _shows(self, step: Step) -> bool:
+        known = self._index.get(step.change.row)
+        if step.act is Act.REMOVE:
+            return known is None or known.place is None
+        return known is not None and known.place is not None and known.content == step.change.content
 
     def _suspect(self, overwritten: Iterable[str], *, everything: bool) -> None:
         """Rows that a misplaced write may have hit are written again from the table, at the end."""
@@ -213,10 +219,3 @@ class TabWriter:
     def _check_room(self, cells: int) -> None:
         if cells > 0 and self.tab.cells + cells > CELLS_LIMIT:
             raise full_spreadsheet(self._book.what)
-
-
-def _shows(step: Step, look_up: Callable[[str], Known | None]) -> bool:
-    known = look_up(step.change.row)
-    if step.act is Act.REMOVE:
-        return known is None or known.place is None
-    return known is not None and known.place is not None and known.content == step.change.content
