@@ -19,8 +19,8 @@ from collect_pipelines.delivery.google_sheet.plan import (
     Strays,
     header_texts,
     key_ranges,
-    plan_keyless,
     plan_rows,
+    plan_withdrawal,
     strays_of,
 )
 from collect_pipelines.delivery.google_sheet.writing import (
@@ -35,6 +35,7 @@ from collect_pipelines.delivery.google_sheet.writing import (
 
 SMALL_ROWS = 5_000
 """Up to here a look before an edit reads the whole key column, so that a sort costs no further request."""
+_WITHDRAWALS = 4
 
 
 class TabWriter:
@@ -152,7 +153,7 @@ class TabWriter:
         if plan.swaps:
             self._suspect((), everything=True)
         if layout.key_index is not None and layout.key_index != self.tab.layout.key_index:
-            self._write_keyless(layout, new)
+            self._withdraw(layout, new)
         else:
             self._strays.update({change.row: strays_of(change, layout, self.tab.layout) for change in new})
         known = {step.change.row: self._index.get(step.change.row) for step in steps}
@@ -161,19 +162,21 @@ class TabWriter:
         self._index.apply(self.tab, self.tab, Edits(stale, forget=covered))
         return [step.change for step in steps]
 
-    def _write_keyless(self, old: Layout, new: Sequence[Change]) -> None:
-        """New rows have their key in the wrong column, so nothing ties them to us: write them over where they stand."""
-        (column,) = self._book.values([key_range(self.tab.sheet_id, old.key_index or 0)])
-        found = {row: place for row, place, _ in read_keys(column)}
-        rows = [(change, found[change.row]) for change in new if change.row in found]
-        if rows:
-            requests = plan_keyless(self.tab.sheet_id, self.tab.layout, old, rows)
-            replies = self._send(self.tab, requests)
-            proven = [reply.get("findReplace", {}).get("occurrencesChanged") == 1 for reply in replies[: len(rows)]]
-            moved = len(proven) < len(rows) or not all(proven)
-            if moved:
-                self._suspect((), everything=True)
-            self._read_keys(forget_vanished=moved)
+    def _withdraw(self, old: Layout, new: Sequence[Change]) -> None:
+        """New rows have their key in the wrong column, so nothing ties them to us: empty them, to be added again."""
+        for _ in range(_WITHDRAWALS):
+            (column,) = self._book.values([key_range(self.tab.sheet_id, old.key_index or 0)])
+            found = {row: place for row, place, _ in read_keys(column)}
+            rows = [(change, found[change.row]) for change in new if change.row in found]
+            if not rows:
+                return
+            replies = self._send(self.tab, plan_withdrawal(self.tab.sheet_id, old, rows))
+            stood_there = [
+                reply.get("findReplace", {}).get("occurrencesChanged") == 1 for reply in replies[: len(rows)]
+            ]
+            if len(stood_there) == len(rows) and all(stood_there):
+                return
+            self._suspect((), everything=True)
 
     def _send(self, shaped: Tab, work: Sequence[Json]) -> list[Json]:
         """Send a batch that claims nothing new; return the replies to its work, none when the answer is lost."""
