@@ -5,7 +5,7 @@ RUN := $(VENV)/bin
 export COLLECT_HOME ?= .collect
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-all check lint types layers bench clean
+.PHONY: help setup demo up test test-all check lint types layers bench docs clean
 
 help:  ## show this list
 	@awk -F':.*##' '/^[a-z-]+:.*##/ {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ types: setup
 
 layers: setup
 	$(RUN)/lint-imports --no-cache
+
+docs: setup  ## write the generated parts of the documents (commands, settings) anew
+	$(RUN)/python -m tests.reference
 
 clean:  ## remove the virtual environment and the demo's state
 	rm -rf $(VENV) .collect

@@ -35,7 +35,7 @@ from collect_pipelines.model import QuestionType
 from collect_pipelines.settings import Settings
 from collect_pipelines.source.capture import request_rescan
 from collect_pipelines.source.connection import connect
-from collect_pipelines.source.documents import form_document, question_document
+from collect_pipelines.source.documents import form_document, question_document, response_document
 from collect_pipelines.source.store import CollectStore
 
 FORMS = 300
@@ -66,7 +66,12 @@ def small_responses(form_id: str, first: int, count: int) -> Iterator[dict[str, 
     """Responses of a small form."""
     for number in range(first, first + count):
         answers = {"name": f"Person {number}", "age": number % 90, "seen": number % 2 == 0}
-        yield {"_id": f"{form_id}:{number:09d}", "form_id": form_id, "answers": answers}
+        yield response_document(form_id, f"{number:09d}", answers)
+
+
+def submit(store: CollectStore, documents: Iterator[dict[str, Any]]) -> None:
+    """Submit responses that the store takes."""
+    assert not (rejected := store.submit(documents).rejected), rejected[0]
 
 
 # drain
@@ -80,11 +85,12 @@ def drain(_size: int) -> None:
             store.save_form(small_form(f"form{number:03d}"))
         for turn, responses in enumerate((5, 1, 1)):
             for number in range(FORMS):
-                store.submit(small_responses(f"form{number:03d}", turn * 10, responses))
+                submit(store, small_responses(f"form{number:03d}", turn * 10, responses))
             seconds, cpu = _run_job(settings)
-            pending = engine_of(settings).state["deliveries"].count_documents({"pending": True})
+            delivered = {"pending": False, "added": responses}
+            count = engine_of(settings).state["deliveries"].count_documents(delivered)
             what = "first time (spreadsheets are made)" if turn == 0 else "one new response each"
-            print(f"drain: {FORMS} forms, {what}: {seconds:.1f} s, {cpu:.1f} CPU-s, {pending} deliveries pending")
+            print(f"drain: {FORMS} forms, {what}: {seconds:.1f} s, {cpu:.1f} CPU-s; {count} deliveries made")
 
 
 def _run_job(settings: Settings) -> tuple[float, float]:
@@ -113,10 +119,9 @@ def latency(size: int) -> None:
     with servers(answer_seconds=0.4) as settings:
         engine, store = engine_of(settings), store_of(settings)
         store.save_form(small_form("fast"))
-        store.submit(small_responses("fast", 0, 10))
+        submit(store, small_responses("fast", 0, 10))
         runner = Drain(engine, Limits(linger_seconds=3600, most_seconds=3600))
-        seen: dict[int, float] = {}
-        thread = threading.Thread(target=_note_deliveries, args=(runner, seen))
+        thread = threading.Thread(target=lambda: list(runner.run()))
         thread.start()
         time.sleep(5)
         waits = [_one_response(store, engine, number) for number in range(100, 100 + (size or 60))]
@@ -128,14 +133,9 @@ def latency(size: int) -> None:
     print(f"latency: acknowledged → row in the sheet, {len(waits)} responses, warm, server answers in 0.4 s: {figures}")
 
 
-def _note_deliveries(runner: Drain, _seen: dict[int, float]) -> None:
-    for _ in runner.run():
-        pass
-
-
 def _one_response(store: CollectStore, engine: Engine, number: int) -> float:
     """Submit one response and wait until the sheet's row index, written from the write's own answer, has it."""
-    store.submit(small_responses("fast", number, 1))
+    submit(store, small_responses("fast", number, 1))
     start = time.perf_counter()
     deliveries = engine.state["deliveries"]
     while True:
@@ -204,7 +204,7 @@ def growth(size: int) -> None:
         sizes = {"small": 1_000, "large": size or 1_000_000}
         for form_id, count in sizes.items():
             store.save_form(small_form(form_id))
-            store.submit(small_responses(form_id, 0, count))
+            submit(store, small_responses(form_id, 0, count))
             start = time.perf_counter()
             request_rescan(engine.state, form_id, "bench", datetime.now(UTC), full=True)
             while (landed := land(engine, form_id).landed) and landed.more:
@@ -214,7 +214,7 @@ def growth(size: int) -> None:
         figures: dict[str, list[dict[str, float]]] = {form_id: [] for form_id in sizes}
         for turn in range(11):
             for form_id, count in sizes.items():
-                store.submit(small_responses(form_id, count + turn * 10, 10))
+                submit(store, small_responses(form_id, count + turn * 10, 10))
                 figures[form_id].append(_ten(engine, form_id))
         medians = {f: {k: statistics.median(t[k] for t in turns) for k in turns[0]} for f, turns in figures.items()}
         for key in medians["small"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +13,9 @@ from collect_pipelines.stores.manifest import Manifest, Watermark
 from collect_pipelines.stores.merge import table_columns
 from collect_pipelines.stores.response_table import ASSIGNED, ResponseTable
 from collect_pipelines.stores.snapshot import TableSnapshot
+
+MEMORY_FOLDER = "/dev/shm" if Path("/dev/shm").is_dir() else None
+"""For tests of kills and of algebra, which need no disk: a busy one makes each fsync take long."""
 
 COLUMNS = {"age": QuestionType.INTEGER, "name": QuestionType.TEXT}
 

@@ -21,7 +21,7 @@ from collect_pipelines.stores.history import KEPT_VERSIONS
 from collect_pipelines.stores.manifest import BASE_LEVEL, Watermark
 from collect_pipelines.stores.objects import Body, LocalObjects, Missing
 from collect_pipelines.stores.response_table import ResponseTable
-from tests.tables import COLUMNS, ages, append, changes, rows
+from tests.tables import COLUMNS, MEMORY_FOLDER, ages, append, changes, rows
 
 NOW = datetime.now(UTC)
 LATER = NOW + timedelta(hours=2)
@@ -320,7 +320,7 @@ class TableMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.root = Path(mkdtemp(prefix="collect-table-"))
+        self.root = Path(mkdtemp(prefix="collect-table-", dir=MEMORY_FOLDER))
         self.now = NOW
         self.model: dict[str, tuple[int, Any]] = {}
         self.sequence = 0

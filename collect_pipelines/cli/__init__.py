@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from collect_pipelines.cli import demo, doctor, status, up
+from collect_pipelines.cli import backfill, demo, doctor, export, status, up
 from collect_pipelines.cli.console import FriendlyGroup
 
 app = typer.Typer(
@@ -19,3 +19,5 @@ app.command()(demo.demo)
 app.command()(up.up)
 app.command()(status.status)
 app.command()(doctor.doctor)
+backfill.register(app)
+export.register(app)

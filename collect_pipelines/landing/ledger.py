@@ -63,6 +63,15 @@ class Ledger:
         self.state["tables"].update_one({"_id": form_id}, {"$set": table}, upsert=True, session=session)
         self.want(form_id, self._integrations, manifest.watermark.sequence, session)
 
+    def record_news(self, manifest: Manifest, form_id: str) -> None:
+        """Do as `record` if the state does not know this commit yet.
+
+        A form without questions and responses has no table, and nobody wants an empty sheet.
+        """
+        known = {"_id": form_id, "table_id": manifest.table_id, "sequence": manifest.watermark.sequence}
+        if manifest.version and not self.state["tables"].find_one(known, {"_id": 1}):
+            self.record(manifest, form_id)
+
     def want(
         self, form_id: str, integrations: Sequence[str], target: int | None = None, session: ClientSession | None = None
     ) -> None:

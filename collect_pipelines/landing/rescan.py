@@ -79,7 +79,8 @@ class Rescan:
             if not request.full:
                 decoded = _that_differ(decoded, table)
         after, landed = self._landing.commit(table, before, form, decoded, reading.cluster_time)
-        self._advance(request, last, after, changed=after.version != before.version)
+        self._ledger.record_news(after, request.form_id)
+        self._advance(request, last)
         return replace(landed, more=True)
 
     def _finish(self, request: Request, table: ResponseTable, before: Manifest, form: Form, reading: Reading) -> Landed:
@@ -87,15 +88,12 @@ class Rescan:
         gone = _gone(reading, request.form_id, table)
         decoded = Decoded(tombstones(gone), 0, 0)
         after, landed = self._landing.commit(table, before, form, decoded, reading.cluster_time)
-        if after.version:  # a form without questions and responses has no table, and nobody wants an empty sheet
-            self._ledger.record(after, request.form_id)
+        self._ledger.record_news(after, request.form_id)
         self._requests.delete_one({"_id": request.form_id, "serial": request.serial})
         return landed
 
-    def _advance(self, request: Request, last: str, after: Manifest, *, changed: bool) -> None:
+    def _advance(self, request: Request, last: str) -> None:
         """Remember how far we have come. A request that was renewed meanwhile starts over."""
-        if changed:
-            self._ledger.record(after, request.form_id)
         self._requests.update_one(
             {"_id": request.form_id, "serial": request.serial, "after": request.after}, {"$set": {"after": last}}
         )

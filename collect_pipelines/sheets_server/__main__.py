@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
+from contextlib import suppress
 from pathlib import Path
 
-import uvicorn
-
-from collect_pipelines.sheets_server.in_thread import uvicorn_config
 from collect_pipelines.sheets_server.service import SheetsService
 from collect_pipelines.sheets_server.switches import Switches
+from collect_pipelines.sheets_server.web_server import WebServer
 
 _LOG = logging.getLogger("collect_pipelines.sheets_server")
 
@@ -25,10 +25,12 @@ def main() -> None:
     )
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    gc.set_threshold(100_000, 20, 20)  # rows in memory hold no cycles: looking for them took half of a long read
     service = SheetsService(options.folder, power_safe=not options.not_power_safe)
     _LOG.info("serving %s on http://127.0.0.1:%d", options.folder, options.port)
     try:
-        uvicorn.Server(uvicorn_config(service, Switches(), options.port)).run()
+        with suppress(KeyboardInterrupt):
+            WebServer(service, Switches(), options.port).run()
     finally:
         service.close()
 

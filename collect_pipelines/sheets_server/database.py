@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from collect_pipelines.errors import ConfigurationError
 from collect_pipelines.sheets_server.book import Book, Column, Sheet
 from collect_pipelines.sheets_server.grid import Grid
 from collect_pipelines.sheets_server.rows import Block, Row, Summary, decode, encode
@@ -34,12 +35,24 @@ CREATE TABLE IF NOT EXISTS blocks (
     id INTEGER PRIMARY KEY, sheet INTEGER NOT NULL, place INTEGER NOT NULL, count INTEGER NOT NULL,
     is_run INTEGER NOT NULL, filled_in_every BLOB NOT NULL, filled_in_some BLOB NOT NULL, has_formulas INTEGER NOT NULL,
     data BLOB);
-CREATE INDEX IF NOT EXISTS blocks_in_order ON blocks (sheet, place);
+CREATE INDEX IF NOT EXISTS blocks_in_order ON blocks (
+    sheet, place, count, is_run, filled_in_every, filled_in_some, has_formulas);
 CREATE TABLE IF NOT EXISTS metadata (
     book TEXT NOT NULL, id INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (book, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS styles (
     book TEXT NOT NULL, number INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (book, number)) WITHOUT ROWID;
 """
+
+
+def _make_tables(connection: sqlite3.Connection, folder: Path) -> None:
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found not in (0, FORMAT):
+        raise ConfigurationError(
+            f"{folder} was written by another version of the Sheets server (format {found}, this one has {FORMAT})",
+            hint="run that version, or move the folder away",
+        )
+    connection.executescript(_TABLES)
+    connection.execute(f"PRAGMA user_version={FORMAT}")
 
 
 def _text(value: Any) -> str:
@@ -59,8 +72,7 @@ class Database:
         self.connection.execute("PRAGMA journal_mode=WAL")
         # FULL also survives a power loss; NORMAL survives the death of the process, and is faster.
         self.connection.execute(f"PRAGMA synchronous={'FULL' if power_safe else 'NORMAL'}")
-        self.connection.executescript(_TABLES)
-        self.connection.execute(f"PRAGMA user_version={FORMAT}")
+        _make_tables(self.connection, folder)
         self._books: OrderedDict[str, Book] = OrderedDict()
         self._loaded: OrderedDict[int, tuple[Block, int]] = OrderedDict()
         self._loaded_cells = 0

@@ -14,9 +14,9 @@ from typing import Any
 import requests
 import uvicorn
 
-from collect_pipelines.sheets_server.app import build_app
 from collect_pipelines.sheets_server.service import SheetsService
 from collect_pipelines.sheets_server.switches import Switches
+from collect_pipelines.sheets_server.web_server import WebServer
 
 _START_SECONDS = 20.0
 
@@ -57,7 +57,7 @@ def running_server(folder: Path, port: int = 0, *, power_safe: bool = False) -> 
     switches = Switches()
     listener = socket.create_server(("127.0.0.1", port), backlog=128)
     port = int(listener.getsockname()[1])
-    server = uvicorn.Server(uvicorn_config(service, switches, port))
+    server = WebServer(service, switches, port)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="sheets-server", daemon=True)
     thread.start()
     try:
@@ -68,21 +68,6 @@ def running_server(folder: Path, port: int = 0, *, power_safe: bool = False) -> 
         thread.join(10)
         listener.close()
         service.close()
-
-
-def uvicorn_config(service: SheetsService, switches: Switches, port: int) -> uvicorn.Config:
-    """How uvicorn runs the server: on the loopback interface, quietly."""
-    return uvicorn.Config(
-        build_app(service, switches),
-        host="127.0.0.1",
-        port=port,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        proxy_headers=False,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=1,
-    )
 
 
 def _wait_until_started(server: uvicorn.Server, thread: threading.Thread) -> None:

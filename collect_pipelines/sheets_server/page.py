@@ -42,7 +42,9 @@ class Pages:
         self._templates = Environment(loader=FileSystemLoader(_HERE / "templates"), autoescape=True)
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = False
         service.watchers.append(self._changed)
+        service.stoppers.append(self._stop)
 
     def routes(self) -> list[BaseRoute]:
         """Their routes."""
@@ -127,7 +129,7 @@ class Pages:
         waiting.add(changed)
         try:
             yield b"retry: 1000\n\n"
-            while True:
+            while not self._stopping:
                 yield b"data: changed\n\n" if changed.is_set() else b": still here\n\n"
                 changed.clear()
                 try:
@@ -141,6 +143,12 @@ class Pages:
         if self._loop is None or self._loop.is_closed() or not self._waiting.get(spreadsheet_id):
             return
         self._loop.call_soon_threadsafe(self._wake, spreadsheet_id)
+
+    def _stop(self) -> None:
+        self._stopping = True
+        for events in self._waiting.values():
+            for event in events:
+                event.set()
 
     def _wake(self, spreadsheet_id: str) -> None:
         for event in self._waiting.get(spreadsheet_id, ()):

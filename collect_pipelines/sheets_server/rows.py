@@ -72,8 +72,9 @@ class Block:
 
     @property
     def weight(self) -> int:
-        """About how many cells are in memory."""
-        return sum(len(row.cells) + 1 for row in self.rows or ())
+        """About how many cells are in memory, judged by the first row and the last."""
+        rows = self.rows
+        return len(rows) * (1 + max(len(rows[0].cells), len(rows[-1].cells))) if rows else 0
 
 
 def filled_slots(row: Row) -> int:

@@ -48,6 +48,7 @@ class SheetsService:
         self.database = Database(folder, power_safe=power_safe)
         self.files = Files(self.database.connection)
         self.watchers: list[Watcher] = []
+        self.stoppers: list[Callable[[], None]] = []
         self._changed: set[str] = set()
 
     def close(self) -> None:

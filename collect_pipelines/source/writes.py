@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import bson
+from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions
 from bson.errors import BSONError
 from bson.int64 import Int64
@@ -16,7 +17,7 @@ from pymongo import UpdateOne
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
-from collect_pipelines.source.connection import TRANSIENT_CODES, Document
+from collect_pipelines.source.connection import TOLERANT, TRANSIENT_CODES, Document
 from collect_pipelines.source.documents import SERVER_OWNED
 
 BATCH_ROWS = 1000
@@ -26,7 +27,8 @@ _MAX_UPDATE_BYTES = MAX_DOCUMENT_BYTES - (64 << 10)  # leaves room for the updat
 _DUPLICATE_KEY, _INVALID = 11000, 121
 _REVISION = {"$convert": {"input": "$revision", "to": "long", "onError": Int64(0), "onNull": Int64(0)}}
 _NEXT_REVISION = {"$add": [_REVISION, Int64(1)]}
-_AWARE: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True, uuid_representation=4)
+_ENCODING: CodecOptions[dict[str, Any]] = CodecOptions(uuid_representation=UuidRepresentation.STANDARD)
+_RAW = TOLERANT.with_options(document_class=RawBSONDocument)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +119,12 @@ def _next_batch(waiting: Iterator[Mapping[str, Any]], now: datetime) -> tuple[li
 def _encoded(document: Mapping[str, Any], now: datetime) -> RawBSONDocument | Rejection:
     stamped = {**document, "revision": Int64(1), "submitted_at": now, "updated_at": now}
     try:
-        raw = bson.encode(stamped, codec_options=_AWARE)
+        raw = bson.encode(stamped, codec_options=_ENCODING)
     except (BSONError, OverflowError, UnicodeEncodeError, RecursionError, TypeError) as error:
         return Rejection(document.get("_id"), f"cannot be written as BSON: {type(error).__name__}")
     if len(raw) > MAX_DOCUMENT_BYTES:
         return Rejection(document.get("_id"), f"{len(raw):,} bytes; MongoDB takes at most {MAX_DOCUMENT_BYTES:,}")
-    return RawBSONDocument(raw)
+    return RawBSONDocument(raw, _RAW)
 
 
 def _insert(responses: Collection[Document], batch: Sequence[RawBSONDocument], *, replace: bool) -> Submitted:
@@ -171,8 +173,9 @@ def _unless_equal(new: dict[str, Any], stamps: dict[str, Any]) -> dict[str, Any]
 
 
 def apply_edits(responses: Collection[Document], edits: Sequence[Edit]) -> int:
-    """Apply edits in order; return how many of the responses were found."""
-    updates = [UpdateOne({"_id": edit.id, "answers": {"$type": "object"}}, _edit_stages(edit)) for edit in edits]
+    """Apply edits in order; return how many of the responses were found (with answers that can be edited)."""
+    an_object = {"$type": "object", "$not": {"$type": "array"}}  # "object" alone matches a list of objects, too
+    updates = [UpdateOne({"_id": edit.id, "answers": an_object}, _edit_stages(edit)) for edit in edits]
     return responses.bulk_write(updates).matched_count if updates else 0
 
 

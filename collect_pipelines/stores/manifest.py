@@ -14,7 +14,7 @@ from collect_pipelines.model import QuestionType
 
 FORMAT = 1
 BASE_LEVEL = 9
-REBUILD = "rebuild the table from the store: collect backfill FORM --full"
+REBUILD = "rebuild the table from the store: collect backfill FORM"
 
 
 class Watermark(NamedTuple):

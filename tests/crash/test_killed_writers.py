@@ -6,15 +6,26 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
 
 from collect_pipelines.stores.objects import LocalObjects
 from collect_pipelines.stores.response_table import ResponseTable
-from tests.tables import ages, append
+from tests.tables import MEMORY_FOLDER, ages, append
 
 ROOT = Path(__file__).parents[2]
 BEFORE = {f"fair:{number}": number for number in range(16)}
 AFTER = [BEFORE, BEFORE | {"fair:new": 1, "fair:0": 100}, BEFORE | {"fair:new": 1, "fair:0": None}]
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """A folder that no fsync holds up."""
+    with TemporaryDirectory(prefix="collect-kill-", dir=MEMORY_FOLDER) as folder:
+        yield Path(folder)
 
 
 def start(script: str, *arguments: str) -> subprocess.Popen[str]:
@@ -23,12 +34,12 @@ def start(script: str, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
-def test_a_writer_killed_at_any_file_operation_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    base = ResponseTable(LocalObjects(tmp_path / "base"), "fair")
+def test_a_writer_killed_at_any_file_operation_loses_and_doubles_nothing(memory: Path) -> None:
+    base = ResponseTable(LocalObjects(memory / "base"), "fair")
     for name, age in BEFORE.items():
         append(base, {name: age})
-    (tmp_path / "runs").mkdir()
-    with start("killed_writer.py", str(tmp_path / "base"), str(tmp_path / "runs")) as process:
+    (memory / "runs").mkdir()
+    with start("killed_writer.py", str(memory / "base"), str(memory / "runs")) as process:
         output, _ = process.communicate(timeout=120)
     runs = [json.loads(line) for line in output.splitlines()]
     assert process.returncode == 0
@@ -45,13 +56,13 @@ def test_a_writer_killed_at_any_file_operation_loses_and_doubles_nothing(tmp_pat
         table.verify()
 
 
-def test_each_commit_of_racing_processes_lands_once(tmp_path: Path) -> None:
+def test_each_commit_of_racing_processes_lands_once(memory: Path) -> None:
     commits = 25
-    racers = [start("racing_writer.py", str(tmp_path), name, str(commits)) for name in ("a", "b")]
+    racers = [start("racing_writer.py", str(memory), name, str(commits)) for name in ("a", "b")]
     for racer in racers:
         racer.communicate(timeout=120)
         assert racer.returncode == 0
-    table = ResponseTable(LocalObjects(tmp_path), "fair")
+    table = ResponseTable(LocalObjects(memory), "fair")
     manifest = table.verify()
     assert manifest.watermark.sequence == manifest.counters.rows == 2 * commits
     assert ages(table) == {f"fair:{name}{number}": number for name in "ab" for number in range(commits)}

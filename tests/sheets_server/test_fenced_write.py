@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import requests
+
 from tests.sheets_server.conftest import Spreadsheet
 from tests.sheets_server.requests_of import column, delete, fence, insert, lines, metadata, update
 
@@ -47,6 +49,15 @@ def test_a_refused_request_takes_the_whole_batch_back(book: Spreadsheet) -> None
     assert message.endswith("Your input contains more than the maximum of 50000 characters in a single cell.")
     assert book.send("GET", "?includeGridData=true").json() == before
     book.batch(fence(2))
+
+
+def test_a_refused_batch_does_not_count_as_a_change(book: Spreadsheet) -> None:
+    address = f"{book.server.url}/drive/v3/files/{book.id}?fields=modifiedTime,version"
+    before = requests.get(address, timeout=10).json()
+    book.refused(fence(2), delete("ROWS", 5, 99))
+    assert requests.get(address, timeout=10).json() == before
+    book.batch(fence(2))
+    assert requests.get(address, timeout=10).json()["version"] != before["version"]
 
 
 def test_column_metadata_moves_with_its_column(book: Spreadsheet) -> None:

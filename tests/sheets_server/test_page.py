@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import socket
+import time
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 import requests
 
-from tests.sheets_server.conftest import Spreadsheet
+from collect_pipelines.sheets_server.in_thread import running_server
+from tests.sheets_server.conftest import Spreadsheet, make_spreadsheet
 from tests.sheets_server.requests_of import update
 
 HOSTILE = '<script>alert(1)</script> & "quotes"'
@@ -76,6 +80,16 @@ def test_a_page_hears_of_a_change_at_once(book: Spreadsheet) -> None:
         assert next(lines) == b"retry: 1000"
         book.write("Data!A1", [["x"]])
         assert any(line == b"data: changed" for line in lines)
+
+
+def test_an_open_page_does_not_hold_the_server_up(tmp_path: Path) -> None:
+    with ExitStack() as pages:
+        with running_server(tmp_path) as server:
+            address = f"{server.url}/_page/{make_spreadsheet(server).id}/events"
+            events = pages.enter_context(requests.get(address, stream=True, timeout=10))
+            assert next(events.iter_lines()) == b"retry: 1000"
+            start = time.monotonic()
+        assert time.monotonic() - start < 1.5
 
 
 def test_a_spreadsheet_that_is_gone_has_a_page_that_says_so(book: Spreadsheet) -> None:

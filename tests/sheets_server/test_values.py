@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -81,15 +82,22 @@ def test_append_continues_the_table_it_finds(book: Spreadsheet) -> None:
     assert len(book.values()) == 11
 
 
-def test_append_finds_a_long_table_from_either_end(book: Spreadsheet) -> None:
-    rows: list[list[Any]] = [[n, "", "x"] if n % 7 else [n, "y", "x"] for n in range(300)]
-    book.send("POST", "/values/Data!A1:append?valueInputOption=RAW", {"values": rows})
-    for cells in ("A1", "Data!A300", "Data!B280", "Data"):
-        if cells == "Data!B280":
-            continue
-        where = cells if "!" in cells or cells == "Data" else f"Data!{cells}"
-        answer = book.send("POST", f"/values/{where}:append?valueInputOption=RAW", {"values": [[0]]}).json()
-        assert answer["tableRange"].startswith("Data!A1:") or answer["tableRange"].startswith("Data!C1:"), answer
+def test_append_finds_the_whole_of_a_long_table(new_book: Callable[..., Spreadsheet]) -> None:
+    book = new_book(rows=400)
+    rows: list[list[Any]] = [[n] for n in range(300)]
+    rows[150] = [150, "wider", "here"]
+    book.write("Data!A1", rows)
+    book.write("Data!E5", [["apart"]])
+    for cells in ("Data!A1", "Data!A300", "Data!A10:C400"):
+        answer = book.send("POST", f"/values/{cells}:append?valueInputOption=RAW", {"values": [["x"]]}).json()
+        assert answer["tableRange"].startswith("Data!A1:C3")
+    assert len(book.values()) == 303
+
+
+def test_append_into_blank_cells_begins_where_it_is_told(book: Spreadsheet) -> None:
+    book.write("Data!A1", [["a"]])
+    answer = book.send("POST", "/values/Data!C4:append?valueInputOption=RAW", {"values": [["x"]]}).json()
+    assert (answer.get("tableRange"), answer["updates"]["updatedRange"]) == (None, "Data!C4")
 
 
 def test_clear_keeps_formats_and_notes(book: Spreadsheet) -> None:

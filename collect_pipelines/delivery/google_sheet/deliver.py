@@ -100,7 +100,10 @@ class GoogleSheets:
         opening = Opening(book, index, form, config, wanted, config.tab or title, self._clockwork)
         tab = opening.read(known, renew=rebuild) if known is None or rebuild else known
         zone, zone_known = _zone(tab.time_zone)
-        sync = Sync(opening, tab, snapshot, Rendering(language, form.default_language, zone), set_aside)
+        rendering = Rendering(language, form.default_language, zone)
+        if rebuild:
+            index.distrust(list(ReadBack(book, tab, wanted, rendering).altered()))
+        sync = Sync(opening, tab, snapshot, rendering, set_aside)
         sync.run(everything=rebuild)
         return _delivered(snapshot, sync, book, zone_known)
 

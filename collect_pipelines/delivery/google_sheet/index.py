@@ -147,6 +147,11 @@ class RowIndex:
         with self._transaction():
             self._db.execute("UPDATE rows SET stale = 1 WHERE place IS NOT NULL")
 
+    def distrust(self, rows: Iterable[str]) -> None:
+        """Mark rows as ones that must be written again."""
+        with self._transaction():
+            self._db.executemany("UPDATE rows SET stale = 1 WHERE id = ? AND place IS NOT NULL", ((r,) for r in rows))
+
     def clear(self) -> None:
         """Forget everything."""
         with self._transaction():

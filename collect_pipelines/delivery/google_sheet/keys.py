@@ -56,8 +56,14 @@ _CONTENT = re.compile(r"[0-9a-f]{8}")
 
 def content_hash(cells: Mapping[str, Any]) -> str:
     """Return 8 hex digits over the filled cells of a row, by column tag."""
-    filled = {tag: value for tag, value in cells.items() if value}
+    filled = {tag: _as_read(value) for tag, value in cells.items() if value}
     return hashlib.blake2b(orjson.dumps(filled, option=orjson.OPT_SORT_KEYS), digest_size=4).hexdigest()
+
+
+def _as_read(cell: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A number comes back from the sheet as 2 where 2.0 was written."""
+    number = cell.get("numberValue")
+    return {"numberValue": float(number)} if number is not None else cell
 
 
 DELETED = hashlib.blake2b(b"deleted", digest_size=4).hexdigest()

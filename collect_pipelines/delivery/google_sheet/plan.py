@@ -173,18 +173,19 @@ def _in_place(sheet_id: int, layout: Layout, step: Step) -> Iterator[Json]:
         yield _update_cells(sheet_id, at, index, [{"values": row_values(layout, change, tags)}])
 
 
-def plan_keyless(sheet_id: int, layout: Layout, old: Layout, rows: Sequence[tuple[Change, int]]) -> list[Json]:
-    """Write rows over that got their key into the wrong column. The replies of the first requests, one per row, prove
-    that they still stood there.
+def plan_withdrawal(sheet_id: int, old: Layout, rows: Sequence[tuple[Change, int]]) -> list[Json]:
+    """Empty rows that got their key into the wrong column, which then tie to nothing.
+
+    The replies of the first requests, one per row, tell whether it still stood there.
     """
-    key_index = old.key_index or 0
-    probes = [_replace_in_cell(sheet_id, at, key_index, row_key(c.row, c.content), "") for c, at in rows]
-    work: list[Json] = []
+    requests = [
+        _replace_in_cell(sheet_id, at, old.key_index or 0, row_key(change.row, change.content), "")
+        for change, at in rows
+    ]
     for change, at in rows:
-        work.extend(_take_back(sheet_id, at, strays_of(change, old, layout)))
-        for index, tags in layout.runs(with_key=True):
-            work.append(_update_cells(sheet_id, at, index, [{"values": row_values(layout, change, tags)}]))
-    return [*probes, *work]
+        filled = [(index, change.cells[tag]) for tag, index in old.places.items() if change.cells.get(tag)]
+        requests.extend(_take_back(sheet_id, at, filled))
+    return requests
 
 
 def strays_of(change: Change, old: Layout, new: Layout) -> Strays:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from collect_pipelines.clients.sheets import Spreadsheet
-from collect_pipelines.delivery.google_sheet.cells import Rendering
+from collect_pipelines.delivery.google_sheet.cells import Cell, Rendering
 from collect_pipelines.delivery.google_sheet.changes import change_of
 from collect_pipelines.delivery.google_sheet.discover import read_marks
 from collect_pipelines.delivery.google_sheet.index import Tab
-from collect_pipelines.delivery.google_sheet.keys import ALL_KEYS, DELETED, row_id, split_key
+from collect_pipelines.delivery.google_sheet.keys import ALL_KEYS, DELETED, content_hash, row_id, split_key
 from collect_pipelines.delivery.google_sheet.layout import KEY_TAG, Layout, Managed, Wanted, present
 from collect_pipelines.delivery.rows import Row
 
@@ -32,6 +32,16 @@ class ReadBack:
 
     def rows(self) -> Iterator[tuple[str, Values]]:
         """Yield (row id, values) of every row that is ours and not marked as deleted, page by page."""
+        return ((row, values) for row, content, values in self._shown() if content != DELETED)
+
+    def altered(self) -> Iterator[str]:
+        """Yield the ids of rows that show something else than their key says: people wrote over our cells."""
+        for row, content, values in self._shown():
+            if content not in (DELETED, content_hash({tag: _cell(value) for tag, value in values.items()})):
+                yield row
+
+    def _shown(self) -> Iterator[tuple[str, str, Values]]:
+        """Yield (row id, content of its key, values) of every row that is ours."""
         layout = self._layout()
         place = {column.tag: column.index for column in layout.columns}
         key, end = place.get(KEY_TAG), self._row_count()
@@ -40,8 +50,8 @@ class ReadBack:
         for start in range(1, end, PAGE_ROWS):
             for values in self._page(start, min(start + PAGE_ROWS, end)):
                 found = split_key(values[key]) if len(values) > key else None
-                if found and found[1] != DELETED:
-                    yield found[0], {t: values[n] for t, n in place.items() if _filled(values, n) and t != KEY_TAG}
+                if found:
+                    yield *found, {t: values[n] for t, n in place.items() if _filled(values, n) and t != KEY_TAG}
 
     def expected(self, row: Row) -> tuple[str, Values]:
         """Return what the sheet should hold for a response: its row id and values."""
@@ -73,3 +83,10 @@ def _filled(values: Sequence[Any], place: int) -> bool:
 
 def _entered(cell: Mapping[str, Any]) -> Any:
     return next(iter(cell.values()))
+
+
+def _cell(value: Any) -> Cell:
+    """The cell that is read back as this value."""
+    if isinstance(value, bool):
+        return {"boolValue": value}
+    return {"stringValue": value} if isinstance(value, str) else {"numberValue": value}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from collect_pipelines.clients.google_errors import CELLS_LIMIT, LayoutMoved, full_spreadsheet
@@ -19,8 +19,8 @@ from collect_pipelines.delivery.google_sheet.plan import (
     Strays,
     header_texts,
     key_ranges,
-    plan_keyless,
     plan_rows,
+    plan_withdrawal,
     strays_of,
 )
 from collect_pipelines.delivery.google_sheet.writing import (
@@ -35,6 +35,7 @@ from collect_pipelines.delivery.google_sheet.writing import (
 
 SMALL_ROWS = 5_000
 """Up to here a look before an edit reads the whole key column, so that a sort costs no further request."""
+_WITHDRAWALS = 4
 
 
 class TabWriter:
@@ -118,7 +119,7 @@ class TabWriter:
         if outcome.failed:
             self._suspect(outcome.overwritten, everything=outcome.unknown_overwritten)
         if outcome.header_moved:
-            return self._header_moved(before.layout, plan, steps)
+            return self._header_moved(before.layout, plan, steps, outcome.failed)
         if outcome.failed:
             self._read_keys(forget_vanished=outcome.unknown_overwritten)
         return self._counted(steps, outcome.failed)
@@ -130,17 +131,20 @@ class TabWriter:
         self._read_keys(forget_vanished=bool(plan.removed))
         if before.layout.places != self.tab.layout.places:
             return self._columns_moved(before.layout, plan, steps)
-        failed = self._not_shown(steps)
-        if failed:
+        # A key that was to stay the same proves nothing: such a row is written again.
+        failed = [step for step in steps if step.old == step.change.content or not self._shows(step)]
+        if any(step.act is not Act.ADD for step in failed):
             self._suspect((), everything=True)
-        return self._counted(steps, failed)
+        return self._counted(steps, [step.change for step in failed])
 
-    def _header_moved(self, layout: Layout, plan: Plan, steps: Sequence[Step]) -> Sequence[Change]:
+    def _header_moved(
+        self, layout: Layout, plan: Plan, steps: Sequence[Step], missed: Sequence[Change]
+    ) -> Sequence[Change]:
         """People changed the header row since we last saw it: perhaps only a text, perhaps where columns stand."""
         self.read_whole(forget_vanished=bool(plan.swaps))  # an edit in place may have covered keys
         if layout.places != self.tab.layout.places:
             return self._columns_moved(layout, plan, steps)
-        return self._counted(steps, self._not_shown(steps))
+        return self._counted(steps, [s.change for s in steps if s.change in missed or not self._shows(s)])
 
     def _columns_moved(self, layout: Layout, plan: Plan, steps: Sequence[Step]) -> Sequence[Change]:
         """The batch went to columns that had moved. Everything in it is written again."""
@@ -149,7 +153,7 @@ class TabWriter:
         if plan.swaps:
             self._suspect((), everything=True)
         if layout.key_index is not None and layout.key_index != self.tab.layout.key_index:
-            self._write_keyless(layout, new)
+            self._withdraw(layout, new)
         else:
             self._strays.update({change.row: strays_of(change, layout, self.tab.layout) for change in new})
         known = {step.change.row: self._index.get(step.change.row) for step in steps}
@@ -158,19 +162,21 @@ class TabWriter:
         self._index.apply(self.tab, self.tab, Edits(stale, forget=covered))
         return [step.change for step in steps]
 
-    def _write_keyless(self, old: Layout, new: Sequence[Change]) -> None:
-        """New rows have their key in the wrong column, so nothing ties them to us: write them over where they stand."""
-        (column,) = self._book.values([key_range(self.tab.sheet_id, old.key_index or 0)])
-        found = {row: place for row, place, _ in read_keys(column)}
-        rows = [(change, found[change.row]) for change in new if change.row in found]
-        if rows:
-            requests = plan_keyless(self.tab.sheet_id, self.tab.layout, old, rows)
-            replies = self._send(self.tab, requests)
-            proven = [reply.get("findReplace", {}).get("occurrencesChanged") == 1 for reply in replies[: len(rows)]]
-            moved = len(proven) < len(rows) or not all(proven)
-            if moved:
-                self._suspect((), everything=True)
-            self._read_keys(forget_vanished=moved)
+    def _withdraw(self, old: Layout, new: Sequence[Change]) -> None:
+        """New rows have their key in the wrong column, so nothing ties them to us: empty them, to be added again."""
+        for _ in range(_WITHDRAWALS):
+            (column,) = self._book.values([key_range(self.tab.sheet_id, old.key_index or 0)])
+            found = {row: place for row, place, _ in read_keys(column)}
+            rows = [(change, found[change.row]) for change in new if change.row in found]
+            if not rows:
+                return
+            replies = self._send(self.tab, plan_withdrawal(self.tab.sheet_id, old, rows))
+            stood_there = [
+                reply.get("findReplace", {}).get("occurrencesChanged") == 1 for reply in replies[: len(rows)]
+            ]
+            if len(stood_there) == len(rows) and all(stood_there):
+                return
+            self._suspect((), everything=True)
 
     def _send(self, shaped: Tab, work: Sequence[Json]) -> list[Json]:
         """Send a batch that claims nothing new; return the replies to its work, none when the answer is lost."""
@@ -190,8 +196,11 @@ class TabWriter:
         self.tab = replace(again, position=position)
         self._looked = True
 
-    def _not_shown(self, steps: Sequence[Step]) -> list[Change]:
-        return [step.change for step in steps if not _shows(step, self._index.get)]
+    def _shows(self, step: Step) -> bool:
+        known = self._index.get(step.change.row)
+        if step.act is Act.REMOVE:
+            return known is None or known.place is None
+        return known is not None and known.place is not None and known.content == step.change.content
 
     def _suspect(self, overwritten: Iterable[str], *, everything: bool) -> None:
         """Rows that a misplaced write may have hit are written again from the table, at the end."""
@@ -213,10 +222,3 @@ class TabWriter:
     def _check_room(self, cells: int) -> None:
         if cells > 0 and self.tab.cells + cells > CELLS_LIMIT:
             raise full_spreadsheet(self._book.what)
-
-
-def _shows(step: Step, look_up: Callable[[str], Known | None]) -> bool:
-    known = look_up(step.change.row)
-    if step.act is Act.REMOVE:
-        return known is None or known.place is None
-    return known is not None and known.place is not None and known.content == step.change.content

@@ -47,17 +47,7 @@ def _sort_by(book: Book, sheet: Sheet, rows: list[Row], order: list[int], spec: 
     blank = [number for number in order if keys[number] is None]
     filled = [number for number in order if keys[number] is not None]
     filled.sort(key=keys.__getitem__, reverse=descending)  # type: ignore[arg-type]
-    if descending:  # a reversed sort would also turn around rows that are equal
-        filled = _stable_descending(filled, keys, order)
     order[:] = filled + blank
-
-
-def _stable_descending(filled: list[int], keys: dict[int, Any], order: list[int]) -> list[int]:
-    position = {number: at for at, number in enumerate(order)}
-    groups: dict[Any, list[int]] = {}
-    for number in filled:
-        groups.setdefault(keys[number], []).append(number)
-    return [number for group in groups.values() for number in sorted(group, key=position.__getitem__)]
 
 
 def _sort_key(value: Any) -> Any:

@@ -2,10 +2,11 @@
 const ROW = 25, GUTTER = 58, CHUNK = 100, MORE = 6;
 const id = document.body.dataset.spreadsheet;
 const $ = (name) => document.getElementById(name);
-const grid = $("grid"), head = $("head"), frozenBox = $("frozen"), body = $("body"), entry = $("entry");
+const grid = $("grid"), head = $("head"), frozenBox = $("frozen"), body = $("body"), pane = $("pane"), entry = $("entry");
+const TALLEST = 30e6; // browsers stop at about 33 million pixels; a longer sheet scrolls faster instead
 
 let tabs = [], tab = null, lefts = [0], chunks = new Map(), asked = new Set();
-let here = { row: 0, column: 0 }, editing = null, drawn = new Map(), framed = false, reading = 0;
+let here = { row: 0, column: 0 }, editing = null, drawn = new Map(), framed = false, reading = 0, scale = 1;
 
 const letters = (index) => {
   let text = "";
@@ -51,7 +52,10 @@ function setTab(chosen, moved) {
   here = { row: Math.min(here.row, tab.rows - 1), column: Math.min(here.column, tab.widths.length - 1) };
   const width = GUTTER + lefts.at(-1);
   for (const box of [head, frozenBox, body]) box.style.width = `${width}px`;
-  body.style.height = `${(tab.rows - tab.frozenRows) * ROW + 60}px`;
+  const tall = (tab.rows - tab.frozenRows) * ROW + 60;
+  scale = Math.max(1, tall / TALLEST);
+  body.style.height = `${tall / scale}px`;
+  pane.style.top = `${(tab.frozenRows + 1) * ROW}px`;
   frozenBox.classList.toggle("on", tab.frozenRows > 0);
   $("download").href = `/spreadsheets/d/${id}/export?format=csv&gid=${tab.id}`;
   $("count").textContent = `${tab.rows.toLocaleString()} rows × ${tab.widths.length} columns`;
@@ -102,7 +106,7 @@ async function refresh() {
 // ---- drawing ----
 
 function rowsInView() {
-  const top = Math.max(0, Math.floor(grid.scrollTop / ROW) - MORE) + tab.frozenRows;
+  const top = Math.max(0, Math.floor((grid.scrollTop * scale) / ROW) - MORE) + tab.frozenRows;
   return [top, Math.min(tab.rows, top + Math.ceil(grid.clientHeight / ROW) + 2 * MORE)];
 }
 
@@ -130,10 +134,11 @@ function drawNow() {
   const rows = [];
   for (let row = first; row < last; row += 1) {
     const line = drawRow(row, columns);
-    line.style.top = `${(row - tab.frozenRows) * ROW}px`;
+    // Drawn from the top of the view, not of the sheet: far down, browsers place things to a few pixels only.
+    line.style.top = `${(row - tab.frozenRows) * ROW - Math.round(grid.scrollTop * scale)}px`;
     rows.push(line);
   }
-  body.replaceChildren(...rows);
+  pane.replaceChildren(...rows);
   if (editing) reopen();
   showHere();
   need(first, last);
@@ -227,8 +232,8 @@ function select(row, column) {
   here = { row: Math.max(0, Math.min(row, tab.rows - 1)), column: Math.max(0, Math.min(column, tab.widths.length - 1)) };
   if (here.row >= tab.frozenRows) {
     const top = (here.row - tab.frozenRows) * ROW, space = grid.clientHeight - (tab.frozenRows + 1) * ROW - ROW;
-    if (top < grid.scrollTop) grid.scrollTop = top;
-    if (top > grid.scrollTop + space) grid.scrollTop = top - space;
+    if (top < grid.scrollTop * scale) grid.scrollTop = top / scale;
+    if (top > grid.scrollTop * scale + space) grid.scrollTop = (top - space) / scale;
   }
   const left = lefts[here.column], right = lefts[here.column + 1], room = grid.clientWidth - GUTTER;
   if (left < grid.scrollLeft) grid.scrollLeft = left;
