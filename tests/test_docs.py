@@ -67,7 +67,8 @@ def test_every_command_has_a_section_and_every_section_a_command() -> None:
 
 def test_every_command_says_what_it_does() -> None:
     for name, command in commands():
-        assert command.help and command.help.strip().endswith("."), name
+        first = (command.help or "").strip().split("\n\n")[0]
+        assert first.endswith("."), name
 
 
 @PAGE
@@ -119,6 +120,17 @@ def test_links_lead_somewhere(page: Path) -> None:
         to = (page.parent / path).resolve() if path else page
         assert to.exists(), f"{page.name}: {target}"
         assert not anchor or anchor in anchors(to), f"{page.name}: no heading for {target}"
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    reached, waiting = set[Path](), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        reached.add(page)
+        targets = LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8")))
+        linked = {(page.parent / unquote(target).partition("#")[0]).resolve() for target in targets}
+        waiting += [to for to in linked - reached if to.suffix == ".md" and to.exists() and to not in waiting]
+    assert not [page.name for page in pages() if page not in reached]
 
 
 @PAGE
