@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -144,6 +145,13 @@ def test_files_and_tests_that_are_named_exist(page: Path) -> None:
 def test_nothing_is_tied_to_one_machine(page: Path) -> None:
     found = ELSEWHERE.search(page.read_text(encoding="utf-8"))
     assert not found, f"{page.name}: {found and found[0]}"
+
+
+@PAGE
+def test_json_in_examples_is_json(page: Path) -> None:
+    for language, body in FENCE.findall(page.read_text(encoding="utf-8")):
+        if language == "json":
+            json.loads(body)
 
 
 def test_every_picture_is_shown_and_small() -> None:
