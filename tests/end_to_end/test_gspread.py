@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 import gspread
-import pytest
 from bson.decimal128 import Decimal128
 from bson.int64 import Int64
 from google.auth.credentials import AnonymousCredentials
 from gspread.utils import ValueRenderOption
 
-from collect_pipelines.embedded.mongod import Mongod
 from collect_pipelines.model import QuestionType
 from collect_pipelines.source.documents import form_document, option_document, question_document, response_document
-from tests.end_to_end.pipeline import Pipeline, open_pipeline
+from tests.end_to_end.pipeline import Pipeline
 
 SHEETS, DRIVE = "https://sheets.googleapis.com", "https://www.googleapis.com/drive"
 KIND = QuestionType
 FRUITS = [option_document("apple", "Apple"), option_document("kiwi", "Kiwi 🥝")]
 INNER = [question_document("who", KIND.TEXT, "Who"), question_document("years", KIND.INTEGER, "Years")]
-QUESTIONS = [
-    question_document(kind.value, kind, kind.value, options=FRUITS, questions=INNER) for kind in QuestionType
-]
+QUESTIONS = [question_document(kind.value, kind, kind.value, options=FRUITS, questions=INNER) for kind in QuestionType]
 ANSWERS: dict[str, tuple[Any, Any]] = {
     "text": ("007 नमस्ते =1+1\nsecond line", "007 नमस्ते =1+1\nsecond line"),
     "integer": (Int64(2**40), 2**40),
@@ -52,12 +46,6 @@ def local_gspread(endpoint: str) -> gspread.Client:
             return super().request(method, address, *args, **named)
 
     return gspread.Client(auth=AnonymousCredentials(), http_client=Local)
-
-
-@pytest.fixture
-def pipeline(mongod: Mongod, database_name: str, tmp_path: Path) -> Iterator[Pipeline]:
-    with open_pipeline(mongod.uri, database_name, tmp_path) as opened:
-        yield opened
 
 
 def test_gspread_reads_every_type_of_answer_as_the_store_has_it(pipeline: Pipeline) -> None:
