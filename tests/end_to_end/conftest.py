@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from collect_pipelines.embedded.mongod import Mongod
 from collect_pipelines.model import QuestionType
 from collect_pipelines.source.documents import form_document, question_document
+from tests.end_to_end.pipeline import Pipeline, open_pipeline
 from tests.end_to_end.stack import Stack, new_home, remove, running_stack
 
 QUESTIONS = [
@@ -29,6 +32,13 @@ def stack() -> Iterator[Stack]:
         running.store.ensure()
         yield running
     remove(home)
+
+
+@pytest.fixture
+def pipeline(mongod: Mongod, database_name: str, tmp_path: Path) -> Iterator[Pipeline]:
+    """The engine with its real destinations, in this process."""
+    with open_pipeline(mongod.uri, database_name, tmp_path) as opened:
+        yield opened
 
 
 @pytest.fixture
