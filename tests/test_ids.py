@@ -3,13 +3,16 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import bson
 import pytest
 from bson import Binary, Code, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
 from bson.datetime_ms import DatetimeMS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collect_pipelines.model import UNROUTED, form_of
+from collect_pipelines.model import UNROUTED, Form, form_of
+from collect_pipelines.source.connection import TOLERANT
+from collect_pipelines.source.decode import decode
 from collect_pipelines.source.ids import response_id
 
 ODD_IDS = [
@@ -57,3 +60,9 @@ def test_ids_with_different_bad_bytes_stay_apart_and_keep_their_form() -> None:
     one, other = response_id("fair:\udcff"), response_id("fair:\udcfe")
     assert one != other
     assert form_of(one) == form_of(other) == "fair"
+
+
+def test_a_date_names_its_response_equally_however_it_was_read() -> None:
+    raw = bson.encode({"_id": datetime(2026, 11, 1, 12, tzinfo=UTC)})
+    [decoded] = decode(raw, Form("x", {})).table["_id"].to_pylist()
+    assert response_id(bson.decode(raw, TOLERANT)["_id"]) == decoded == '_unrouted:{"$date":"2026-11-01T12:00:00.000Z"}'

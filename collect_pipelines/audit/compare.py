@@ -22,6 +22,7 @@ from collect_pipelines.model import Form
 from collect_pipelines.source.decode import decode
 
 NAMED_AT_MOST = 20
+LONGEST_FIELD = 1 << 30
 
 
 @dataclass(slots=True)
@@ -108,6 +109,7 @@ def _content(row: Row) -> dict[str, Any]:
 def _csv(exports: CsvExports, form: Form, batches: list[pa.RecordBatch], language: str) -> Copy:
     layout = plan_layout(form, csv_options(form), language)
     lines = [line.text.decode() for batch in batches for line in layout.render(batch) if line.text is not None]
+    csv.field_size_limit(LONGEST_FIELD)  # of the whole process; its default of 131,072 is a bound on damage only
     expected = {row[0]: row for row in csv.reader(lines)}
     return hold("CSV", expected, ((row[0], row) for row in _csv_rows(exports, form)))
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from pymongo import DeleteOne, UpdateOne
 from pymongo.client_session import ClientSession
@@ -14,13 +14,13 @@ from pymongo.client_session import ClientSession
 from collect_pipelines.model import safe_key
 from collect_pipelines.source.state import Document, State
 
-FORM_ITSELF = None
-"""The id in the mark of a form whose own document changed."""
+FORM_ITSELF: Final = object()
+"""Stands for the id in the mark of a form whose own document changed. Not None: a response's `_id` may be null."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One changed response (or form: `store_id` None). `position` orders the marks of one response."""
+    """One changed response (or form: `store_id` FORM_ITSELF). `position` orders the marks of one response."""
 
     form_id: str
     store_id: Any
@@ -64,7 +64,7 @@ class Journal:
     def take(self, form_id: str, limit: int) -> list[Mark]:
         """Read up to `limit` marks of a form. They stay until `acknowledge`."""
         found = self._marks.find({"form_id": form_id}).limit(limit)
-        return [Mark(form_id, entry["_id"]["id"], entry["position"]) for entry in found]
+        return [Mark(form_id, entry["_id"].get("id", FORM_ITSELF), entry["position"]) for entry in found]
 
     def acknowledge(self, marks: Sequence[Mark], session: ClientSession | None = None) -> None:
         """Remove marks whose landing is durable, unless a newer change renewed them."""
@@ -74,7 +74,8 @@ class Journal:
 
 
 def _key(mark: Mark) -> Document:
-    return {"form": mark.form_id, "id": mark.store_id}
+    which: Document = {} if mark.store_id is FORM_ITSELF else {"id": mark.store_id}
+    return {"form": mark.form_id, **which}
 
 
 def _upsert(mark: Mark, at: datetime) -> UpdateOne:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from math import isfinite
 from typing import Any, cast
 
@@ -63,5 +63,6 @@ def _typed(value: Any) -> Any:
     if type(value) is Int64:
         return int(value)
     if type(value) is datetime:
-        return {"$date": value.isoformat(timespec="milliseconds") + "Z"}
+        utc = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+        return {"$date": utc.isoformat(timespec="milliseconds") + "Z"}
     return json_util.default(value, json_util.RELAXED_JSON_OPTIONS)

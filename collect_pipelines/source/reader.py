@@ -81,8 +81,7 @@ def _raw(cursor: Any) -> Iterator[bytes]:
 
 def _in_range(form_id: str, after: str | None) -> Document:
     low, high = id_range(form_id)
-    bounds: Document = {"$gte": low, "$lt": high} if after is None else {"$gt": after, "$lt": high}
-    return {"_id": bounds}
+    return {"_id": {"$gt": low if after is None else after, "$lt": high}}  # the bare `form:` names no response
 
 
 def _unrouted() -> Document:

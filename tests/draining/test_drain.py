@@ -197,8 +197,13 @@ def test_a_bug_in_a_destination_is_shown_without_the_answers(setup: Setup) -> No
 
 def test_odd_ids_are_kept_together_in_a_form_of_their_own(setup: Setup) -> None:
     setup.responses.insert_many([{"_id": 7, "answers": {"x": 1}}, {"_id": "odd"}], bypass_document_validation=True)
+    setup.responses.insert_one({"_id": "fair:"}, bypass_document_validation=True)
+    setup.drain()
+    assert len(setup.one.forms[UNROUTED]) == 3 and "fair" not in setup.one.forms
+    setup.responses.delete_one({"_id": "fair:"})
     setup.drain()
     assert len(setup.one.forms[UNROUTED]) == 2
+    list(backfill(setup.engine, ["fair", UNROUTED], {"responses"}, rebuild=True))
     setup.responses.delete_one({"_id": 7})
     setup.drain()
     assert len(setup.one.forms[UNROUTED]) == 1

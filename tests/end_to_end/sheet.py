@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import requests
 
@@ -33,7 +34,7 @@ class Sheet:
     def grid(self, render: str = "UNFORMATTED_VALUE") -> list[list[Any]]:
         """All values of the first tab."""
         tab = self.describe()["sheets"][0]["properties"]["title"].replace("'", "''")
-        return self._get(f"/values/'{tab}'", valueRenderOption=render).get("values", [])
+        return self._get("/values/" + quote(f"'{tab}'", safe=""), valueRenderOption=render).get("values", [])
 
     def header(self) -> list[Any]:
         return self.grid()[0]

@@ -45,7 +45,7 @@ class Store:
         return self
 
     def marked(self) -> set[object]:
-        return {entry["_id"]["id"] for entry in self.state["journal"].find()}
+        return {entry["_id"].get("id") for entry in self.state["journal"].find()}
 
     def rescans(self) -> set[str]:
         return {entry["_id"] for entry in self.state["rescans"].find()}

@@ -1,0 +1,73 @@
+"""Dagster's database and our own state are hints: wiping either in mid-flow loses nothing and doubles nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import psycopg2
+import pytest
+
+from collect_pipelines.ingest.demo import trickle
+from collect_pipelines.ingest.generate import generated_forms
+from collect_pipelines.source.documents import response_document
+from tests.end_to_end.conftest import NewForm
+from tests.end_to_end.stack import Stack, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
+
+RATE_PER_SECOND = 4.0
+LONGEST_SECONDS = 90.0
+
+
+@pytest.fixture
+def traffic(stack: Stack) -> Iterator[threading.Event]:
+    """Responses of generated forms that come, change and go until the event is set."""
+    for form in generated_forms(4):
+        stack.store.save_form(form)
+    stop = threading.Event()
+    thread = threading.Thread(target=trickle, args=(stack.store, RATE_PER_SECOND, stop.is_set), daemon=True)
+    thread.start()
+    yield stop
+    stop.set()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+def wipe_dagster(stack: Stack) -> None:
+    """Empty every table of Dagster but those that say which version the tables have."""
+    url = stack.settings.postgres_url
+    assert url is not None
+    connection = psycopg2.connect(url.get_secret_value())
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+            tables = [name for (name,) in cursor.fetchall() if name not in ("alembic_version", "secondary_indexes")]
+            cursor.execute(f"TRUNCATE {', '.join(tables)} CASCADE")
+    finally:
+        connection.close()
+
+
+def wipe_state(stack: Stack) -> None:
+    """Drop the whole state database, as a careless person may."""
+    stack.store.client.drop_database(stack.settings.state_database)
+
+
+@pytest.mark.parametrize("wipe", [wipe_dagster, wipe_state], ids=["Dagster", "our state"])
+def test_wiping_in_mid_flow_loses_and_doubles_nothing(
+    wipe: object, stack: Stack, new_form: NewForm, traffic: threading.Event
+) -> None:
+    form_id = new_form()
+    stack.store.submit([response_document(form_id, "before", {"name": "before"})])
+    stack.wait_until_equal(form_id)
+    before = stack.sheet(form_id).spreadsheet_id
+
+    assert callable(wipe)
+    wipe(stack)
+    stack.store.submit([response_document(form_id, "after", {"name": "after"})])
+    waited = wait_until(lambda: stack.in_sheet(form_id, f"{form_id}:after"), "the next response", LONGEST_SECONDS)
+    traffic.set()
+    stack.wait_until_equal(seconds=LONGEST_SECONDS)
+    print(f"next response in the sheet {waited:.1f} s after the wipe")
+    wait_until(lambda: stack.delivered("google_sheet", form_id).get("url"), "the state is made anew")
+    assert stack.sheet(form_id).spreadsheet_id == before
