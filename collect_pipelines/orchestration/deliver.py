@@ -22,6 +22,7 @@ from collect_pipelines.orchestration.events import materialisation, report_failu
 from collect_pipelines.orchestration.partitions import FORMS, add_forms
 
 LEASE_SECONDS, RENEW_SECONDS = 12.0, 3.0
+NAMED_AT_MOST = 20
 MOST_SECONDS = 900.0  # a run ends now and then, so that deploys and upgrades find a moment
 
 
@@ -53,10 +54,9 @@ def deliver_assets(
     def deliver(context: dg.AssetExecutionContext, config: DeliverConfig) -> Iterator[Any]:
         engine = open_engine()
         if context.has_partition_key or context.has_partition_key_range:
-            outcomes = _backfill(engine, context, config)
+            _report(context, engine, _backfill(engine, context, config), complete=True)
         else:
-            outcomes = _drain(engine, context.run.run_id)
-        _report(context, engine, outcomes)
+            _report(context, engine, _drain(engine, context.run.run_id), complete=False)
         yield from ()
 
     return deliver
@@ -96,30 +96,25 @@ def _drain(engine: Engine, run_id: str) -> Iterator[Outcome]:
         lease.release(run_id)
 
 
-def _report(context: dg.AssetExecutionContext, engine: Engine, outcomes: Iterable[Outcome]) -> None:
-    """Tell Dagster of each outcome as it comes; fail at the end if a form needs a person."""
+def _report(context: dg.AssetExecutionContext, engine: Engine, outcomes: Iterable[Outcome], *, complete: bool) -> None:
+    """Tell Dagster of each outcome as it comes; fail at the end if a form needs a person, or has to be `complete`."""
     add = cache(lambda form_id: add_forms(context.instance, [form_id]))
     failed: dict[tuple[str, str], Outcome] = {}
     for outcome in outcomes:
-        if not outcome.ok:
-            failed[outcome.stage, outcome.form_id] = outcome
-            if outcome.final:
-                add(outcome.form_id)
-                report_failure(context, outcome)
-            else:
-                context.log.warning(f"{outcome.stage} of form {outcome.form_id} waits: {outcome.error}")
-        elif event := materialisation(outcome, engine.settings):
-            failed.pop((outcome.stage, outcome.form_id), None)
+        if outcome.form_id:
             add(outcome.form_id)
-            context.log_event(event)
-    final = [outcome for outcome in failed.values() if outcome.final or context.has_partition_key]
-    if final:
-        raise dg.Failure(
-            _summary(final), metadata={"failed": [f"{o.stage}/{o.form_id}" for o in final]}, allow_retries=False
-        )
+        if outcome.ok:
+            failed.pop((outcome.stage, outcome.form_id), None)
+            if event := materialisation(outcome, engine.settings):
+                context.log_event(event)
+        else:
+            failed[outcome.stage, outcome.form_id] = outcome
+            report_failure(context, outcome)
+    if final := [outcome for outcome in failed.values() if outcome.final or complete]:
+        named = [f"{outcome.stage}/{outcome.form_id}" for outcome in final[:NAMED_AT_MOST]]
+        raise dg.Failure(_summary(final), metadata={"failed": named}, allow_retries=False)
 
 
 def _summary(final: Sequence[Outcome]) -> str:
-    lines = [f"{o.stage} of form {o.form_id}: {o.error.splitlines()[0]}" for o in final[:20]]
-    stages = f"{len(final)} of the forms' steps failed; the others went on."
-    return "\n".join([stages, *lines])
+    named = [f"{outcome.name}: {outcome.error.splitlines()[0]}" for outcome in final[:NAMED_AT_MOST]]
+    return "\n".join([f"{len(final)} of the forms' steps failed; the others went on.", *named])

@@ -23,7 +23,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
-from collect_pipelines.source.connection import Document
+from collect_pipelines.source.connection import TOLERANT, Document
 
 T = TypeVar("T")
 
@@ -38,6 +38,7 @@ class State:
         self.client = client
         self.database = client.get_database(
             database,
+            codec_options=TOLERANT,  # the journal holds the store's ids, whatever they are
             write_concern=MAJORITY,
             read_concern=ReadConcern("majority"),
             read_preference=ReadPreference.PRIMARY,
