@@ -5,8 +5,7 @@ from collections.abc import Callable
 import dagster as dg
 
 from collect_pipelines.draining.engine import Engine
-from collect_pipelines.draining.lease import Lease
-from collect_pipelines.orchestration.listen import work_waiting
+from collect_pipelines.orchestration.listen import ask
 
 
 def sweep(job_name: str, open_engine: Callable[[], Engine]) -> dg.ScheduleDefinition:
@@ -18,15 +17,8 @@ def sweep(job_name: str, open_engine: Callable[[], Engine]) -> dg.ScheduleDefini
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="A belt beside the sensor's braces: looks at the change stream and starts a run if work waits.",
     )
-    def sweep(_context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        engine = open_engine()
-        if holder := Lease(engine.state).holder():
-            return dg.SkipReason(f"run {holder} is on it")
-        capture = engine.capture()
-        capture.poll(1.0)
-        capture.close()
-        work = work_waiting(engine)
-        return dg.RunRequest(tags={"collect/why": work}) if work else dg.SkipReason("nothing waits")
+    def sweep(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        return ask(context.instance, open_engine(), wait_seconds=1.0)
 
     return sweep
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from threading import RLock
+from typing import Any, Self, TypeVar, overload
 
 from pymongo import MongoClient
 
@@ -21,6 +23,21 @@ from collect_pipelines.source.reader import Reader
 from collect_pipelines.source.state import Document, State
 from collect_pipelines.stores.objects import LocalObjects
 
+T = TypeVar("T")
+_OPENING = RLock()
+
+
+class once(cached_property[T]):
+    """`cached_property` that several threads may ask at the same time: since Python 3.12 that has no lock."""
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any] | None = None) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type[Any] | None = None) -> T: ...
+    def __get__(self, instance: object | None, owner: type[Any] | None = None) -> Self | T:
+        with _OPENING:
+            return super().__get__(instance, owner)
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -30,7 +47,7 @@ class Engine:
     specs: Sequence[DestinationSpec] = ()
     writer: str = ""
 
-    @cached_property
+    @once
     def client(self) -> MongoClient[Document]:
         """The MongoDB client, shared by all threads."""
         if self.settings.mongo_uri is None:
@@ -39,42 +56,53 @@ class Engine:
             )
         return connect(self.settings.mongo_uri.get_secret_value())
 
-    @cached_property
+    @once
     def state(self) -> State:
         """The state database, with its collections made."""
         state = State(self.client, self.settings.state_database)
         state.ensure()
         return state
 
-    @cached_property
+    @once
     def objects(self) -> LocalObjects:
         """The lake."""
         return LocalObjects(self.settings.lake)
 
-    @cached_property
+    @once
     def reader(self) -> Reader:
         """Majority reads of the store."""
         return Reader(self.client, self.settings.mongo_database)
 
-    @cached_property
+    @once
     def ledger(self) -> Ledger:
         """Tables and deliveries as the state database knows them."""
         return Ledger(self.state, [spec.name for spec in self.specs])
 
-    @cached_property
+    @once
     def landing(self) -> Landing:
         """From the store into response tables."""
         return Landing(self.reader, self.ledger, self.objects, self.writer)
 
-    @cached_property
+    @once
     def rescan(self) -> Rescan:
         """Whole forms again."""
         return Rescan(self.reader, self.ledger, self.landing)
 
-    @cached_property
+    @property
     def destinations(self) -> Mapping[str, Destination]:
         """The destinations, by name."""
-        return {spec.name: spec.open(self) for spec in self.specs}
+        return {spec.name: self.destination(spec.name) for spec in self.specs}
+
+    def destination(self, name: str) -> Destination:
+        """One destination, opened when it is first needed: the wrong settings of one do not stop the others."""
+        with _OPENING:
+            if name not in self._destinations:
+                self._destinations[name] = next(spec for spec in self.specs if spec.name == name).open(self)
+            return self._destinations[name]
+
+    @once
+    def _destinations(self) -> dict[str, Destination]:
+        return {}
 
     def capture(self) -> Capture:
         """A follower of the change stream; each thread that polls needs its own."""

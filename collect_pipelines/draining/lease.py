@@ -8,6 +8,7 @@ from __future__ import annotations
 from collect_pipelines.source.state import Document, State
 
 DRAIN = "drain"
+LONGEST_SECONDS = 60  # what expires later was written before the server's clock was set back
 
 
 class Lease:
@@ -19,7 +20,9 @@ class Lease:
 
     def holder(self) -> str | None:
         """Who holds the lease now, or None."""
-        query: Document = {"_id": self._name, "$expr": {"$gt": ["$expires_at", "$$NOW"]}}
+        soon: Document = {"$add": ["$$NOW", LONGEST_SECONDS * 1000]}
+        held: list[Document] = [{"$gt": ["$expires_at", "$$NOW"]}, {"$lte": ["$expires_at", soon]}]
+        query: Document = {"_id": self._name, "$expr": {"$and": held}}
         found = self._leases.find_one(query)
         return found["holder"] if found else None
 

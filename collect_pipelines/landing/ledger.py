@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pymongo import UpdateOne
@@ -18,17 +18,25 @@ from collect_pipelines.source.state import Document, State
 from collect_pipelines.stores.manifest import Manifest
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LANDING = "responses"
+"""The stage that feeds the others. Among the deliveries it has an entry only while it fails."""
+LONGEST_WAIT = timedelta(hours=1)
+"""A `due_at` beyond it was written by a clock that went wrong, and counts as come."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A delivery that is due. `serial` tells whether more was wanted while it was under way."""
+    """A delivery that is due. `serial` tells whether more was wanted while it was under way.
+
+    `failed`: it waits for a person, and people know.
+    """
 
     integration: str
     form_id: str
     serial: int = 0
     attempts: int = 0
     pending_since: datetime | None = None
+    failed: bool = False
 
 
 class Ledger:
@@ -44,7 +52,8 @@ class Ledger:
 
         def write(session: ClientSession) -> None:
             self.journal.acknowledge(marks, session)
-            self.record(manifest, form_id, session)
+            if manifest.version:  # a form without questions and responses has no table: nobody wants an empty sheet
+                self.record(manifest, form_id, session)
 
         self.state.transaction(write)
 
@@ -64,10 +73,7 @@ class Ledger:
         self.want(form_id, self._integrations, manifest.watermark.sequence, session)
 
     def record_news(self, manifest: Manifest, form_id: str) -> None:
-        """Do as `record` if the state does not know this commit yet.
-
-        A form without questions and responses has no table, and nobody wants an empty sheet.
-        """
+        """Do as `record` if there is a table and the state does not know this commit yet."""
         known = {"_id": form_id, "table_id": manifest.table_id, "sequence": manifest.watermark.sequence}
         if manifest.version and not self.state["tables"].find_one(known, {"_id": 1}):
             self.record(manifest, form_id)
@@ -81,16 +87,17 @@ class Ledger:
         if wishes:
             self.state["deliveries"].bulk_write(wishes, ordered=False, session=session)
 
+    def to_land(self, now: datetime) -> list[str]:
+        """List the forms that have marks or are to be read again, but for those whose landing failed and waits."""
+        waiting = {"integration": LANDING, "due_at": {"$gt": now, "$lte": now + LONGEST_WAIT}}
+        held = {entry["form_id"] for entry in self.state["deliveries"].find(waiting, {"form_id": 1})}
+        return [form_id for form_id in self.journal.dirty_forms() if form_id not in held]
+
     def due(self, now: datetime) -> list[Wanted]:
         """List pending deliveries whose time has come, those that wait longest first."""
-        found = self.state["deliveries"].find({"pending": True, "due_at": {"$lte": now}}).sort("pending_since", 1)
-        known = set(self._integrations)
-        return [_wanted(entry) for entry in found if entry["integration"] in known]
-
-    def next_due(self) -> datetime | None:
-        """When the next pending delivery comes due, if any waits."""
-        entry = self.state["deliveries"].find_one({"pending": True}, sort=[("due_at", 1)])
-        return entry["due_at"] if entry else None
+        come: Document = {"$or": [{"due_at": {"$lte": now}}, {"due_at": {"$gt": now + LONGEST_WAIT}}]}
+        wanted: Document = {"pending": True, "integration": {"$in": self._integrations}, **come}
+        return [_wanted(entry) for entry in self.state["deliveries"].find(wanted).sort("pending_since", 1)]
 
     def wanted(self, integration: str, form_id: str) -> Wanted:
         """The state of one delivery, pending or not."""
@@ -103,6 +110,10 @@ class Ledger:
         change = {**{k: {"$literal": v} for k, v in facts.items()}, "pending": more, "attempts": 0, "status": "ok"}
         cleared = {"error": None, "hint": None, "due_at": EPOCH, "delivered_at": datetime.now(UTC)}
         self._update(wanted, [{"$set": {**change, **cleared, **_names(wanted)}}])
+
+    def forget(self, wanted: Wanted) -> None:
+        """Drop the entry of a landing that works again."""
+        self.state["deliveries"].delete_one({"_id": f"{wanted.integration}/{wanted.form_id}"})
 
     def undelivered(self, wanted: Wanted, status: str, error: str, hint: str, due_at: datetime) -> None:
         """Record a failed attempt and when to try again."""
@@ -129,7 +140,10 @@ def _names(wanted: Wanted) -> Document:
 
 def _wanted(entry: Document) -> Wanted:
     since = entry.get("pending_since") if entry.get("pending") else None
-    return Wanted(entry["integration"], entry["form_id"], entry.get("serial", 0), entry.get("attempts", 0), since)
+    failed = entry.get("status") == "failed"
+    return Wanted(
+        entry["integration"], entry["form_id"], entry.get("serial", 0), entry.get("attempts", 0), since, failed
+    )
 
 
 def _wish(integration: str, form_id: str, target: int | None, now: datetime) -> UpdateOne:

@@ -52,13 +52,13 @@ def deliver_assets(
     def deliver(context: dg.AssetExecutionContext, config: DeliverConfig) -> Iterator[Any]:
         engine = open_engine()
         if context.has_partition_key or context.has_partition_key_range:
-            outcomes = _backfill(engine, context, config)
+            outcomes, complete = _backfill(engine, context, config), True
         else:
-            outcomes = _drain(engine, context.run.run_id)
+            outcomes, complete = _drain(engine, context.run.run_id), False
         report = Report(context, engine.settings)
         for ended in outcomes:
             report.tell(ended)
-        report.finish()
+        report.finish(complete=complete)
         yield from ()
 
     return deliver

@@ -60,13 +60,18 @@ def log_materialisations(context: dg.AssetExecutionContext, events: Sequence[dg.
 
 
 def report_failure(context: dg.AssetExecutionContext, outcome: Outcome) -> None:
-    """Announce the partition as planned in this run and log why it failed; when the run fails, it shows as failed."""
-    step = context.get_step_execution_context()
-    key, asset = safe_key(outcome.form_id), dg.AssetKey(outcome.stage)
-    plan = AssetMaterializationPlannedData(asset, partition=key, partitions_subset=None)
-    event = DagsterEvent.build_asset_materialization_planned_event(step.job_name, step.step.key, plan)
-    context.instance.report_dagster_event(event, step.run_id)
-    context.log.error(f"{outcome.stage} of form {outcome.form_id}: {outcome.error}\n{outcome.hint}")
+    """Log why a step failed, and announce a partition that needs a person: when the run fails, it shows as failed."""
+    if not outcome.final:
+        context.log.warning(f"{outcome.name} waits: {outcome.error}")
+        return
+    if outcome.form_id:
+        step = context.get_step_execution_context()
+        plan = AssetMaterializationPlannedData(
+            dg.AssetKey(outcome.stage), partition=safe_key(outcome.form_id), partitions_subset=None
+        )
+        event = DagsterEvent.build_asset_materialization_planned_event(step.job_name, step.step.key, plan)
+        context.instance.report_dagster_event(event, step.run_id)
+    context.log.error(f"{outcome.name}: {outcome.error}\n{outcome.hint}")
 
 
 def _landed(landed: Landed) -> Metadata:

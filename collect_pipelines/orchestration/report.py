@@ -29,30 +29,22 @@ class Report:
         for outcome in outcomes:
             step = (outcome.stage, outcome.form_id)
             if outcome.ok:
+                self._failed.pop(step, None)
                 if event := materialisation(outcome, self._settings):
-                    self._failed.pop(step, None)
                     self._know(outcome.form_id)
                     done.append(event)
                 continue
+            self._know(outcome.form_id)
             self._log(done)
             done, self._failed[step] = [], outcome
-            self._tell_failure(outcome)
+            report_failure(self._context, outcome)
         self._log(done)
 
-    def finish(self) -> None:
-        """Fail the run if forms failed for good; in a backfill also if they did not get through in time."""
-        backfill = self._context.has_partition_key or self._context.has_partition_key_range
-        final = [outcome for outcome in self._failed.values() if outcome.final or backfill]
-        if final:
-            names = [f"{outcome.stage}/{outcome.form_id}" for outcome in final]
+    def finish(self, *, complete: bool) -> None:
+        """Fail the run if a form needs a person, or if one that had to be `complete` did not get through in time."""
+        if final := [outcome for outcome in self._failed.values() if outcome.final or complete]:
+            names = [f"{outcome.stage}/{outcome.form_id}" for outcome in final[:NAMED_AT_MOST]]
             raise dg.Failure(_summary(final), metadata={"failed": names}, allow_retries=False)
-
-    def _tell_failure(self, outcome: Outcome) -> None:
-        if outcome.final:
-            self._know(outcome.form_id)
-            report_failure(self._context, outcome)
-        else:
-            self._context.log.warning(f"{outcome.stage} of form {outcome.form_id} waits: {outcome.error}")
 
     def _log(self, events: Sequence[dg.AssetMaterialization]) -> None:
         if events:
@@ -65,5 +57,5 @@ class Report:
 
 
 def _summary(final: Sequence[Outcome]) -> str:
-    lines = [f"{o.stage} of form {o.form_id}: {o.error.splitlines()[0]}" for o in final[:NAMED_AT_MOST]]
-    return "\n".join([f"{len(final)} of the forms' steps failed; the others went on.", *lines])
+    named = [f"{outcome.name}: {outcome.error.splitlines()[0]}" for outcome in final[:NAMED_AT_MOST]]
+    return "\n".join([f"{len(final)} of the forms' steps failed; the others went on.", *named])

@@ -39,7 +39,9 @@ GATHER_SECONDS = 0.2  # under steady traffic: mark at least this often
 REPLACEMENT = "\ufffd"
 
 # Ids only: the documents are read later, by id. Adding to a $project is safe for saved tokens, narrowing $match is not.
-PIPELINE: list[Document] = [{"$project": {"_id": 1, "documentKey": 1, "operationType": 1, "ns": 1, "clusterTime": 1}}]
+PIPELINE: list[Document] = [
+    {"$project": {"_id": 1, "documentKey": 1, "operationType": 1, "ns": 1, "to": 1, "clusterTime": 1}}
+]
 
 
 @dataclass(slots=True)
@@ -76,20 +78,26 @@ class Capture:
         A token that cannot be used starts a rescan of every form, which `Polled.rescan_reason` reports.
         """
         try:
-            stream = self._open()
-            events = _read(stream, most_events, wait_seconds)
-            _refuse_upheavals(events, self._database.name)
-            return self._save(stream, events)
+            return self._poll(wait_seconds, most_events)
         except Fenced:
             self.close()
             return Polled()
         except HistoryLost as lost:
             return self._rescan_all(lost.message)
-        except OperationFailure as error:
+        except BaseException:  # what was read and not saved must be read again
             self.close()
+            raise
+
+    def _poll(self, wait_seconds: float, most_events: int) -> Polled:
+        try:
+            stream = self._open()
+            events = _read(stream, most_events, wait_seconds)
+            _refuse_upheavals(events, self._database.name)
+            return self._save(stream, events)
+        except OperationFailure as error:
             if error.code not in HISTORY_LOST:
                 raise
-            return self._rescan_all(f"the resume token cannot be used any more (error {error.code})")
+            raise HistoryLost(f"the resume token cannot be used any more (error {error.code})") from error
 
     def close(self) -> None:
         """Close the stream; the next poll opens it at the saved token."""
@@ -235,8 +243,8 @@ def _refuse_upheavals(events: Iterable[Document], database: str) -> None:
     for event in events:
         if event["operationType"] not in UPHEAVALS:
             continue
-        collection = event.get("ns", {}).get("coll")
-        if collection in WATCHED or event["operationType"] in ("dropDatabase", "invalidate"):
+        collection, renamed = event.get("ns", {}).get("coll"), event.get("to", {}).get("coll")
+        if {collection, renamed} & set(WATCHED) or event["operationType"] in ("dropDatabase", "invalidate"):
             raise HistoryLost(f"{event['operationType']} of {database}.{collection or '*'}")
 
 

@@ -34,6 +34,7 @@ HISTORY_LOST = {
     280,  # ChangeStreamFatalError: the token is not found
     286,  # ChangeStreamHistoryLost: the token left the oplog
     *(9, 40647, 40648, 40649, 50811),  # the token cannot be parsed
+    10334,  # BSONObjectTooLarge: the id of a response is so long that its event does not fit; it would for ever
 }
 """Error codes of a change stream that mean: this position cannot be used any more."""
 TRANSIENT_CODES = {
