@@ -45,6 +45,10 @@ types: setup
 layers: setup
 	$(RUN)/lint-imports --no-cache
 
+bench: setup  ## measure the response tables and the pipeline (ten minutes; SIZE=n for smaller runs)
+	$(RUN)/python -m bench.response_table $(SIZE)
+	$(RUN)/python -m bench.pipeline all $(SIZE)
+
 docs: setup  ## write the generated parts of the documents (commands, settings) anew
 	$(RUN)/python -m tests.reference
 

@@ -1,4 +1,4 @@
-"""Measure the pipeline: `python bench/pipeline.py drain|latency|backfill|growth [SIZE]`; all of them by default.
+"""Measure the pipeline: `python -m bench.pipeline [all|drain|latency|backfill|growth] [SIZE]`.
 
 drain     300 dirty forms in one Dagster run: wall and CPU seconds of the run's process
 latency   response acknowledged → row visible in the sheet, with a server that answers in 0.4 s
@@ -23,8 +23,6 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.servers import ROOT, child_environment, environment, servers
 from collect_pipelines.draining.drain import Drain, Limits
@@ -169,8 +167,10 @@ def backfill(size: int) -> None:
 
 
 def _child(what: str, settings: Settings, form_id: str) -> dict[str, float]:
-    command = [sys.executable, __file__, f"--{what}", form_id]
-    done = subprocess.run(command, env=child_environment(settings), check=True, capture_output=True, text=True)
+    command = [sys.executable, "-m", "bench.pipeline", f"--{what}", form_id]
+    done = subprocess.run(
+        command, env=child_environment(settings), cwd=ROOT, check=True, capture_output=True, text=True
+    )
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -264,8 +264,10 @@ def main(arguments: list[str]) -> None:
         return
     print(environment())
     size = int(arguments[1]) if len(arguments) > 1 else 0
-    for name in arguments[:1] or MEASURES:
-        MEASURES[name](size)
+    chosen = arguments[0] if arguments else "all"
+    for name, measure in MEASURES.items():
+        if chosen in (name, "all"):
+            measure(size)
 
 
 if __name__ == "__main__":

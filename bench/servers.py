@@ -63,6 +63,7 @@ def child_environment(settings: Settings) -> dict[str, str]:
     secrets = {"MONGO_URI": settings.mongo_uri, "POSTGRES_URL": settings.postgres_url}
     given = {f"COLLECT_{name}": value.get_secret_value() for name, value in secrets.items() if value}
     plain = {"COLLECT_HOME": str(settings.home), "COLLECT_SHEETS_ENDPOINT": settings.sheets_endpoint or ""}
+    plain["PYTHONDONTWRITEBYTECODE"] = ""  # every process would compile everything again
     return {**os.environ, **given, **plain, "PYTHONPATH": str(ROOT)}
 
 

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 UNROUTED = "_unrouted"
 """The form of responses whose id names no form. They are kept there, whole."""
@@ -99,6 +99,16 @@ class Form:
         integrations: Any = self.settings.get("integrations")
         block: Any = cast(Any, integrations).get(name) if isinstance(integrations, Mapping) else None
         return cast(Mapping[str, Any], block) if isinstance(block, Mapping) else {}
+
+
+class Position(NamedTuple):
+    """How far a destination has come: every commit of this table up to `sequence`, inclusive.
+
+    A table that was made anew has another id; everything of it is then delivered again.
+    """
+
+    table_id: str
+    sequence: int
 
 
 def form_of(store_id: object) -> str:

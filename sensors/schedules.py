@@ -1,4 +1,4 @@
-"""What runs by the clock: a sweep that works without the sensor, and upkeep of the response tables."""
+"""What runs by the clock: a sweep that works without the sensor, and the asset checks."""
 
 from collections.abc import Callable
 
@@ -29,3 +29,14 @@ def sweep(job_name: str, open_engine: Callable[[], Engine]) -> dg.ScheduleDefini
         return dg.RunRequest(tags={"collect/why": work}) if work else dg.SkipReason("nothing waits")
 
     return sweep
+
+
+def hourly_check(job_name: str) -> dg.ScheduleDefinition:
+    """Build the schedule of the asset checks."""
+    return dg.ScheduleDefinition(
+        name="hourly_check",
+        job_name=job_name,
+        cron_schedule="7 * * * *",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Runs the asset checks: counts against the store, and deliveries that are late.",
+    )

@@ -19,7 +19,7 @@ PAGES = ("docs/cli.md", "docs/configuration.md")
 
 def commands(group: Any = None, before: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
     """Yield (name as typed after `collect`, command) of every command."""
-    found = group or typer.main.get_command(app)
+    found: Any = group or typer.main.get_command(app)
     for name, command in sorted(found.commands.items()):
         if getattr(command, "commands", None):
             yield from commands(command, (*before, name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -67,7 +68,8 @@ def test_every_command_has_a_section_and_every_section_a_command() -> None:
 
 def test_every_command_says_what_it_does() -> None:
     for name, command in commands():
-        assert command.help and command.help.strip().endswith("."), name
+        first = (command.help or "").strip().split("\n\n")[0]
+        assert first.endswith("."), name
 
 
 @PAGE
@@ -121,6 +123,17 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(to), f"{page.name}: no heading for {target}"
 
 
+def test_every_page_is_reached_from_the_readme() -> None:
+    reached, waiting = set[Path](), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        reached.add(page)
+        targets = LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8")))
+        linked = {(page.parent / unquote(target).partition("#")[0]).resolve() for target in targets}
+        waiting += [to for to in linked - reached if to.suffix == ".md" and to.exists() and to not in waiting]
+    assert not [page.name for page in pages() if page not in reached]
+
+
 @PAGE
 def test_files_and_tests_that_are_named_exist(page: Path) -> None:
     for span in re.findall(r"`([\w./-]+)`", FENCE.sub("", page.read_text(encoding="utf-8"))):
@@ -132,6 +145,13 @@ def test_files_and_tests_that_are_named_exist(page: Path) -> None:
 def test_nothing_is_tied_to_one_machine(page: Path) -> None:
     found = ELSEWHERE.search(page.read_text(encoding="utf-8"))
     assert not found, f"{page.name}: {found and found[0]}"
+
+
+@PAGE
+def test_json_in_examples_is_json(page: Path) -> None:
+    for language, body in FENCE.findall(page.read_text(encoding="utf-8")):
+        if language == "json":
+            json.loads(body)
 
 
 def test_every_picture_is_shown_and_small() -> None:

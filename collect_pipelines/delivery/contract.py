@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 
-from collect_pipelines.model import Form
-
-
-class Position(NamedTuple):
-    """How far a destination has come: every commit of this table up to `sequence`, inclusive.
-
-    A table that was made anew has another id; everything of it is then delivered again.
-    """
-
-    table_id: str
-    sequence: int
+from collect_pipelines.model import Form, Position
 
 
 class Snapshot(Protocol):

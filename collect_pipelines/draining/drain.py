@@ -58,8 +58,8 @@ class Drain:
         self._stop.set()
         self._wake.set()
 
-    def run(self, keep_alive: Callable[[], None] = lambda: None) -> Iterator[Outcome]:
-        """Yield the outcome of every step that did something. `keep_alive` is called at least once a second or so."""
+    def run(self, keep_alive: Callable[[], None] = lambda: None) -> Iterator[list[Outcome]]:
+        """Yield the outcomes of the steps, as many as ended since. `keep_alive` is called about once a second."""
         lanes = {LANDING: LANDING_LANES, **{spec.name: spec.lanes for spec in self._engine.specs}}
         pools = {stage: ThreadPoolExecutor(workers, f"collect-{stage}") for stage, workers in lanes.items()}
         follower = threading.Thread(target=self._follow, name="collect-capture", daemon=True)
@@ -74,11 +74,12 @@ class Drain:
             if follower.is_alive():
                 follower.join(timeout=2 * POLL_SECONDS)
 
-    def _rounds(self, pools: dict[str, ThreadPoolExecutor], keep_alive: Callable[[], None]) -> Iterator[Outcome]:
+    def _rounds(self, pools: dict[str, ThreadPoolExecutor], keep_alive: Callable[[], None]) -> Iterator[list[Outcome]]:
         started = idle_since = time.monotonic()
         while True:
             keep_alive()
-            yield from self._collect()
+            if ended := list(self._collect()):
+                yield ended
             overdue = time.monotonic() - started > self._limits.most_seconds
             if not (overdue or self._stop.is_set()):
                 self._submit(pools)

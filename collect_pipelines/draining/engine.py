@@ -19,7 +19,6 @@ from collect_pipelines.source.capture import Capture
 from collect_pipelines.source.connection import connect
 from collect_pipelines.source.reader import Reader
 from collect_pipelines.source.state import Document, State
-from collect_pipelines.source.store import ensure_store
 from collect_pipelines.stores.objects import LocalObjects
 
 
@@ -45,7 +44,6 @@ class Engine:
         """The state database, with its collections made."""
         state = State(self.client, self.settings.state_database)
         state.ensure()
-        ensure_store(self.client, self.settings.mongo_database)
         return state
 
     @cached_property

@@ -16,7 +16,10 @@ from collect_pipelines.embedded.mongod import becomes_primary, mongod_command, m
 from collect_pipelines.embedded.ports import choose_ports, is_free
 from collect_pipelines.embedded.postgres import PostgresFolder
 from collect_pipelines.embedded.service import Service, answers_http, serves_grpc
+from collect_pipelines.errors import TransientError
 from collect_pipelines.settings import PREFIX, Settings, as_environment
+from collect_pipelines.source.connection import connect
+from collect_pipelines.source.store import ensure_store
 
 MONGODB = "mongodb"
 POSTGRESQL = "postgresql"
@@ -141,11 +144,20 @@ class Parts:
             MONGODB,
             tuple(mongod_command(folder, port)),
             environment,
-            ready=lambda _: becomes_primary(port),
+            ready=lambda _: becomes_primary(port) and self._has_store(port),
             address=mongod_uri(port),
             prepare=lambda: folder.mkdir(exist_ok=True, mode=0o700),
             stop_seconds=20,
         )
+
+    def _has_store(self, port: int) -> bool:
+        """Make the store's collections; on a MongoDB of theirs, people do it with their own rights."""
+        with connect(mongod_uri(port), timeout_seconds=5) as client:
+            try:
+                ensure_store(client, self.settings.mongo_database)
+            except TransientError:
+                return False
+        return True
 
     def _postgresql(self, environment: Mapping[str, str]) -> Service:
         port, folder = self.ports[POSTGRESQL], self.postgres

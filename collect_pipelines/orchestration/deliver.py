@@ -5,8 +5,7 @@ run drains whatever is dirty and lingers for more; with partitions it backfills 
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import dagster as dg
@@ -18,8 +17,8 @@ from collect_pipelines.draining.engine import Engine
 from collect_pipelines.draining.lease import Lease
 from collect_pipelines.draining.stages import Outcome
 from collect_pipelines.integration import DestinationSpec
-from collect_pipelines.orchestration.events import materialisation, report_failure
-from collect_pipelines.orchestration.partitions import FORMS, add_forms
+from collect_pipelines.orchestration.partitions import FORMS
+from collect_pipelines.orchestration.report import Report
 
 LEASE_SECONDS, RENEW_SECONDS = 12.0, 3.0
 MOST_SECONDS = 900.0  # a run ends now and then, so that deploys and upgrades find a moment
@@ -56,7 +55,10 @@ def deliver_assets(
             outcomes = _backfill(engine, context, config)
         else:
             outcomes = _drain(engine, context.run.run_id)
-        _report(context, engine, outcomes)
+        report = Report(context, engine.settings)
+        for ended in outcomes:
+            report.tell(ended)
+        report.finish()
         yield from ()
 
     return deliver
@@ -74,14 +76,14 @@ def _asset(spec: DestinationSpec, responses: dg.AssetSpec) -> dg.AssetSpec:
     )
 
 
-def _backfill(engine: Engine, context: dg.AssetExecutionContext, config: DeliverConfig) -> Iterator[Outcome]:
+def _backfill(engine: Engine, context: dg.AssetExecutionContext, config: DeliverConfig) -> Iterator[list[Outcome]]:
     by_key = engine.ledger.journal.partitions()
     form_ids = [by_key.get(key, key) for key in context.partition_keys]
     stages = {key.to_user_string() for key in context.selected_asset_keys}
-    return backfill(engine, form_ids, stages, rebuild=config.rebuild)
+    return ([outcome] for outcome in backfill(engine, form_ids, stages, rebuild=config.rebuild))
 
 
-def _drain(engine: Engine, run_id: str) -> Iterator[Outcome]:
+def _drain(engine: Engine, run_id: str) -> Iterator[list[Outcome]]:
     lease, renewed = Lease(engine.state), 0.0
 
     def keep_alive() -> None:
@@ -94,32 +96,3 @@ def _drain(engine: Engine, run_id: str) -> Iterator[Outcome]:
         yield from Drain(engine, Limits(engine.settings.linger_seconds, MOST_SECONDS)).run(keep_alive)
     finally:
         lease.release(run_id)
-
-
-def _report(context: dg.AssetExecutionContext, engine: Engine, outcomes: Iterable[Outcome]) -> None:
-    """Tell Dagster of each outcome as it comes; fail at the end if a form needs a person."""
-    add = cache(lambda form_id: add_forms(context.instance, [form_id]))
-    failed: dict[tuple[str, str], Outcome] = {}
-    for outcome in outcomes:
-        if not outcome.ok:
-            failed[outcome.stage, outcome.form_id] = outcome
-            if outcome.final:
-                add(outcome.form_id)
-                report_failure(context, outcome)
-            else:
-                context.log.warning(f"{outcome.stage} of form {outcome.form_id} waits: {outcome.error}")
-        elif event := materialisation(outcome, engine.settings):
-            failed.pop((outcome.stage, outcome.form_id), None)
-            add(outcome.form_id)
-            context.log_event(event)
-    final = [outcome for outcome in failed.values() if outcome.final or context.has_partition_key]
-    if final:
-        raise dg.Failure(
-            _summary(final), metadata={"failed": [f"{o.stage}/{o.form_id}" for o in final]}, allow_retries=False
-        )
-
-
-def _summary(final: Sequence[Outcome]) -> str:
-    lines = [f"{o.stage} of form {o.form_id}: {o.error.splitlines()[0]}" for o in final[:20]]
-    stages = f"{len(final)} of the forms' steps failed; the others went on."
-    return "\n".join([stages, *lines])

@@ -16,9 +16,10 @@ from pymongo.collection import Collection
 
 from collect_pipelines.model import Form, form_from_document
 from collect_pipelines.source.connection import Document, mongo_errors
+from collect_pipelines.source.forms import save
 from collect_pipelines.source.pages import RAW, Page, decode, newest_first
 from collect_pipelines.source.validators import FORMS, PAGING_INDEX, RESPONSES, ensure_store
-from collect_pipelines.source.writes import Edit, Submitted, apply_edits, form_update, submit_batches
+from collect_pipelines.source.writes import Edit, Submitted, apply_edits, submit_batches
 
 
 class CollectStore:
@@ -39,12 +40,8 @@ class CollectStore:
 
         Questions that are no longer listed stay as archived; settings and metadata stay unless given anew.
         """
-        fields = {key: value for key, value in document.items() if key not in ("_id", "version")}
         with mongo_errors():
-            saved: Document | None = self.forms_collection.find_one_and_update(
-                {"_id": document["_id"]}, form_update(fields), upsert=True, return_document=True
-            )
-        return int(saved["version"]) if saved else 0
+            return save(self.forms_collection, document, self.now())
 
     def submit(self, documents: Iterable[Mapping[str, Any]], *, replace: bool = False) -> Submitted:
         """Store responses (`documents.response_document`); revision and server times are set here.
@@ -56,7 +53,10 @@ class CollectStore:
             return submit_batches(self.responses_collection, documents, replace=replace)
 
     def edit(self, edits: Sequence[Edit]) -> int:
-        """Change answers of stored responses, each with the next revision; return how many were found."""
+        """Change answers of stored responses, each with the next revision; return how many were found.
+
+        Raises ValueError for a question id that an update cannot address.
+        """
         with mongo_errors():
             return apply_edits(self.responses_collection, edits)
 
@@ -113,13 +113,13 @@ class CollectStore:
     def count(self, form_id: str) -> int:
         """Count one form's responses: a walk over index keys, 0.4 s for a million."""
         with mongo_errors():
-            return self.responses_collection.count_documents({"form_id": form_id}, hint=PAGING_INDEX)
+            return self.responses_collection.count_documents({"form_id": form_id}, **self._from_index)
 
     def counts(self) -> dict[str, int]:
         """Count the responses of every form that has some, from index keys alone."""
         stages = [{"$group": {"_id": "$form_id", "count": {"$sum": 1}}}]
         with mongo_errors():
-            groups = self.responses_collection.aggregate(stages, hint=PAGING_INDEX)
+            groups = self.responses_collection.aggregate(stages, **self._from_index)
             return {group["_id"]: group["count"] for group in groups if isinstance(group["_id"], str)}
 
     # Collections
@@ -128,6 +128,11 @@ class CollectStore:
     def forms_collection(self) -> Collection[Document]:
         """The collection of forms."""
         return self.client[self.database][FORMS]
+
+    @cached_property
+    def _from_index(self) -> dict[str, Any]:
+        """The index that counts are read from, if this store has it (one that others made may not)."""
+        return {"hint": PAGING_INDEX} if PAGING_INDEX in self.responses_collection.index_information() else {}
 
     @cached_property
     def responses_collection(self) -> Collection[Document]:

@@ -147,6 +147,9 @@ def ensure_store(client: MongoClient[Document], database: str = "collect") -> No
 
 def _ensure_collection(database: Database[Document], name: str, validator: dict[str, Any]) -> None:
     rules: dict[str, Any] = {"validator": validator, "validationLevel": "moderate", "validationAction": "error"}
+    there = next(iter(database.list_collections(filter={"name": name})), None)
+    if there is not None and there.get("options", {}).get("validator") == validator:
+        return
     try:
         database.create_collection(name, check_exists=False, **rules)
     except OperationFailure as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import bson
 from bson.binary import UuidRepresentation
@@ -23,10 +23,12 @@ from collect_pipelines.source.documents import SERVER_OWNED
 BATCH_ROWS = 1000
 BATCH_BYTES = 8 << 20
 MAX_DOCUMENT_BYTES = 16 << 20  # MongoDB's own limit
-_MAX_UPDATE_BYTES = MAX_DOCUMENT_BYTES - (64 << 10)  # leaves room for the update around the document
 _DUPLICATE_KEY, _INVALID = 11000, 121
-_REVISION = {"$convert": {"input": "$revision", "to": "long", "onError": Int64(0), "onNull": Int64(0)}}
-_NEXT_REVISION = {"$add": [_REVISION, Int64(1)]}
+_STAMPS: dict[str, Any] = {"$inc": {"revision": Int64(1)}, "$currentDate": {"updated_at": True}}
+_EDITABLE = {
+    "answers": {"$type": "object", "$not": {"$type": "array"}},  # "object" alone matches a list of objects, too
+    "revision": {"$type": "number"},
+}
 _ENCODING: CodecOptions[dict[str, Any]] = CodecOptions(uuid_representation=UuidRepresentation.STANDARD)
 _RAW = TOLERANT.with_options(document_class=RawBSONDocument)
 
@@ -65,20 +67,6 @@ class Edit:
     answers: Mapping[str, Any] = field(default_factory=dict[str, Any])
     removed: tuple[str, ...] = ()
     status: str | None = None
-
-
-def form_update(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Plan the update of a form: it changes nothing when nothing differs, and archives questions left out."""
-    listed = [question["id"] for question in fields["questions"]]
-    old = {"$cond": [{"$isArray": "$questions"}, "$questions", []]}
-    gone = {"$filter": {"input": old, "cond": {"$not": [{"$in": ["$$this.id", {"$literal": listed}]}]}}}
-    archived = {"$map": {"input": gone, "in": {"$mergeObjects": ["$$this", {"archived": True}]}}}
-    questions = {"$concatArrays": [{"$literal": fields["questions"]}, archived]}
-    new = {"$mergeObjects": ["$$ROOT", {"$literal": dict(fields)}, {"questions": questions}]}
-    version = {"$ifNull": ["$version", 0]}
-    raised = {"$cond": [{"$eq": ["$$new.questions", "$questions"]}, version, {"$add": [version, 1]}]}
-    stamps = {"version": raised, "created_at": {"$ifNull": ["$created_at", "$$NOW"]}, "updated_at": "$$NOW"}
-    return [_unless_equal(new, stamps)]
 
 
 def submit_batches(
@@ -142,51 +130,61 @@ def _insert(responses: Collection[Document], batch: Sequence[RawBSONDocument], *
 
 def _replace(responses: Collection[Document], batch: Sequence[RawBSONDocument]) -> Submitted:
     """Make stored responses equal to the given ones; those that are equal already are not written."""
-    fitting = [raw for raw in batch if len(raw.raw) <= _MAX_UPDATE_BYTES]
-    rejected = tuple(
-        Rejection(raw["_id"], f"{len(raw.raw):,} bytes; an update takes at most {_MAX_UPDATE_BYTES:,}")
-        for raw in batch
-        if len(raw.raw) > _MAX_UPDATE_BYTES
-    )
-    if not fitting:
-        return Submitted(rejected=rejected)
-    updates = [UpdateOne({"_id": raw["_id"]}, _replacement(raw)) for raw in fitting]
+    raw_responses: Any = responses.with_options(codec_options=cast(Any, _RAW))
+    stored: dict[Any, bytes] = {}
+    for document in raw_responses.find({"_id": {"$in": [raw["_id"] for raw in batch]}}):
+        stored[document["_id"]] = _content(document)
+    differing = [raw for raw in batch if stored.get(raw["_id"]) != _content(raw)]
+    if not differing:
+        return Submitted(unchanged=len(batch))
     try:
-        changed = responses.bulk_write(updates, ordered=False).modified_count
+        responses.bulk_write([_replacement(raw) for raw in differing], ordered=False)
         faults: dict[int, int] = {}
     except BulkWriteError as error:
-        changed, faults = int(error.details["nModified"]), _faults(error)
-    rejected += tuple(_rejection(fitting[at], code) for at, code in faults.items())
-    return Submitted(changed=changed, unchanged=len(fitting) - changed - len(faults), rejected=rejected)
+        faults = _faults(error)
+    rejected = tuple(_rejection(differing[at], code) for at, code in faults.items())
+    return Submitted(changed=len(differing) - len(faults), unchanged=len(batch) - len(differing), rejected=rejected)
 
 
-def _replacement(raw: RawBSONDocument) -> list[dict[str, Any]]:
-    stays = {name: f"${name}" for name in SERVER_OWNED}
-    new = {"$mergeObjects": ["$$ROOT", {"$literal": raw}, stays]}
-    return [_unless_equal(new, {"revision": _NEXT_REVISION, "updated_at": "$$NOW"})]
+def _content(raw: RawBSONDocument) -> bytes:
+    """The bytes of everything that is not the server's; none for a document that cannot be read."""
+    try:
+        return bson.encode({name: value for name, value in raw.items() if name not in SERVER_OWNED})
+    except (BSONError, ValueError):
+        return b""
 
 
-def _unless_equal(new: dict[str, Any], stamps: dict[str, Any]) -> dict[str, Any]:
-    """Replace the document by `new` and stamp it, or leave it (and the oplog) untouched when nothing differs."""
-    differs = {"$cond": [{"$eq": ["$$new", "$$ROOT"]}, "$$ROOT", {"$mergeObjects": ["$$new", stamps]}]}
-    return {"$replaceWith": {"$let": {"vars": {"new": new}, "in": differs}}}
+# Updates are by operators, never by pipelines: on a document with a field name twice, MongoDB 6.0 aborts with an
+# invariant failure when a pipeline changes what is beside it (measured; tests/bad_input.py has such documents).
+
+
+def _replacement(raw: RawBSONDocument) -> UpdateOne:
+    fields = {name: value for name, value in raw.items() if name not in ("_id", *SERVER_OWNED)}
+    return UpdateOne({"_id": raw["_id"]}, {"$set": fields, **_STAMPS})
 
 
 def apply_edits(responses: Collection[Document], edits: Sequence[Edit]) -> int:
-    """Apply edits in order; return how many of the responses were found (with answers that can be edited)."""
-    an_object = {"$type": "object", "$not": {"$type": "array"}}  # "object" alone matches a list of objects, too
-    updates = [UpdateOne({"_id": edit.id, "answers": an_object}, _edit_stages(edit)) for edit in edits]
-    return responses.bulk_write(updates).matched_count if updates else 0
+    """Apply edits in order; return how many of the responses were found, in a state that can be edited.
+
+    Raises ValueError for a question id that an update cannot address (a dot, a leading dollar, nothing).
+    """
+    return responses.bulk_write([_update(edit) for edit in edits]).matched_count if edits else 0
 
 
-def _edit_stages(edit: Edit) -> list[dict[str, Any]]:
-    answers: Any = {"$mergeObjects": ["$answers", {"$literal": dict(edit.answers)}]}
-    for question_id in edit.removed:  # $unsetField takes any name, dots and dollars too
-        answers = {"$unsetField": {"field": {"$literal": question_id}, "input": answers}}
-    changed: dict[str, Any] = {"answers": answers, "revision": _NEXT_REVISION, "updated_at": "$$NOW"}
+def _update(edit: Edit) -> UpdateOne:
+    changed = {_path(question_id): value for question_id, value in edit.answers.items()}
     if edit.status is not None:
-        changed["status"] = {"$literal": edit.status}
-    return [{"$replaceWith": {"$mergeObjects": ["$$ROOT", changed]}}]  # $set would merge into the old answers
+        changed["status"] = edit.status
+    update: dict[str, Any] = {"$set": changed, "$unset": {_path(question_id): 1 for question_id in edit.removed}}
+    return UpdateOne(
+        {"_id": edit.id, **_EDITABLE}, {**{name: part for name, part in update.items() if part}, **_STAMPS}
+    )
+
+
+def _path(question_id: str) -> str:
+    if not question_id or question_id.startswith("$") or "." in question_id or "\0" in question_id:
+        raise ValueError(f"an update cannot address the question {question_id!r}")
+    return f"answers.{question_id}"
 
 
 def _faults(error: BulkWriteError) -> dict[int, int]:

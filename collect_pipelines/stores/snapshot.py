@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from collect_pipelines.delivery.contract import Position
+from collect_pipelines.model import Position
 from collect_pipelines.stores.manifest import BASE_LEVEL, Manifest, Segment
 from collect_pipelines.stores.merge import conform, newest_rows, table_columns, to_read
 from collect_pipelines.stores.segments import Group, Segments, pieces

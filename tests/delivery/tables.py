@@ -9,8 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from collect_pipelines.delivery.contract import Position
-from collect_pipelines.model import Form
+from collect_pipelines.model import Form, Position
 from collect_pipelines.schema import table_schema
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -20,11 +20,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collect_pipelines.delivery.contract import Delivered, Position
+from collect_pipelines.delivery.contract import Delivered
 from collect_pipelines.delivery.csv_export import CsvExports, csv_options
 from collect_pipelines.delivery.rows import columns
 from collect_pipelines.errors import ConfigurationError, Fenced, IntegrityError, TransientError
-from collect_pipelines.model import Form, Option, Question, QuestionType
+from collect_pipelines.model import Form, Option, Position, Question, QuestionType
 from tests.delivery.tables import Table
 
 YES, NO = Option("y", {"en": "Yes", "de": "Ja"}), Option("n", {"en": "No", "de": "Nein"})

@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from collect_pipelines.delivery.contract import Delivered, Position, Snapshot
+from collect_pipelines.delivery.contract import Delivered, Snapshot
 from collect_pipelines.delivery.rows import rows
 from collect_pipelines.draining.engine import Engine
 from collect_pipelines.integration import DestinationSpec
-from collect_pipelines.model import Form
+from collect_pipelines.model import Form, Position
 from collect_pipelines.settings import Settings
 
 

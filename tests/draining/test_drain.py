@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ class Setup:
         outcomes: list[Outcome] = []
         while True:
             self.poll_until_quiet()
-            done = list(Drain(self.engine, Limits(seconds, 60), capture=False).run())
+            done = list(chain.from_iterable(Drain(self.engine, Limits(seconds, 60), capture=False).run()))
             outcomes += done
             if not done:
                 return outcomes
@@ -249,7 +250,7 @@ def test_a_lingering_drain_follows_the_stream_by_itself(setup: Setup) -> None:
     setup.put("fair:0", name="0")
     drain = Drain(setup.engine, Limits(linger_seconds=30, most_seconds=60))
     seen: list[Outcome] = []
-    runner = threading.Thread(target=lambda: seen.extend(drain.run()))
+    runner = threading.Thread(target=lambda: seen.extend(chain.from_iterable(drain.run())))
     runner.start()
     for number in range(1, 4):
         setup.put(f"fair:{number}", name=str(number))
@@ -263,7 +264,7 @@ def test_a_lingering_drain_follows_the_stream_by_itself(setup: Setup) -> None:
 
 def test_a_drain_that_does_not_linger_still_looks_at_the_stream_first(setup: Setup) -> None:
     setup.put("fair:1", name="Ash")
-    assert [outcome for outcome in Drain(setup.engine, Limits(0, 60)).run() if outcome.landed]
+    assert [outcome for ended in Drain(setup.engine, Limits(0, 60)).run() for outcome in ended if outcome.landed]
     setup.put("fair:2", name="Misty")
     list(Drain(setup.engine, Limits(0, 60)).run())
     assert setup.one.forms["fair"].keys() == {"fair:1", "fair:2"}

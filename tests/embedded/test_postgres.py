@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import stat
+import subprocess
 from pathlib import Path
 
 import psycopg2
@@ -50,12 +50,14 @@ def test_it_starts_again_after_a_kill_in_a_deep_folder_with_spaces_and_keeps_wha
     lock = folder / "data" / "postmaster.pid"
     assert lock.exists()
     # As after a reboot: the old process id now belongs to a program that has nothing to do with it.
-    lock.write_text(lock.read_text().replace(str(server.process.pid), str(os.getpid()), 1))
-    server = start_postgres(folder, server.port)
-    try:
-        assert ask(server.url, "SELECT x FROM kept") == 1
-    finally:
-        server.stop()
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        lock.write_text(lock.read_text().replace(str(server.process.pid), str(stranger.pid), 1))
+        try:
+            server = start_postgres(folder, server.port, timeout_seconds=20)
+            assert ask(server.url, "SELECT x FROM kept") == 1
+        finally:
+            server.stop()
+            stranger.kill()
     assert stat.S_IMODE(private.stat().st_mode) == 0o700
 
 

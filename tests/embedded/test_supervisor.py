@@ -182,7 +182,8 @@ def test_children_die_with_a_killed_supervisor(tmp_path: Path) -> None:
     ) as supervisor:
         assert supervisor.stdout is not None
         child = int(supervisor.stdout.readline())
-        assert started_at(child) is not None
+        while psutil.Process(child).name() != "sleep":  # until then it would notice by itself
+            time.sleep(0.01)
         supervisor.kill()
     end = time.monotonic() + 5
     while started_at(child) is not None:

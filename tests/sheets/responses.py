@@ -10,8 +10,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from collect_pipelines.delivery.contract import Position
-from collect_pipelines.model import Form, Option, Question, QuestionType
+from collect_pipelines.model import Form, Option, Position, Question, QuestionType
 from collect_pipelines.schema import table_schema
 
 SUBMITTED = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)

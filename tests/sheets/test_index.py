@@ -9,9 +9,9 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collect_pipelines.delivery.contract import Position
 from collect_pipelines.delivery.google_sheet.index import Edits, Known, RowIndex, Tab
 from collect_pipelines.delivery.google_sheet.layout import Layout, Managed
+from collect_pipelines.model import Position
 
 LAYOUT = Layout((Managed("_id", 0, "_response"), Managed("q", 1, None, True)), ("_response", "Q"), 2, frozenset({"x"}))
 TAB = Tab("s" * 20, 7, "Fair", "http://x#gid=7", "Etc/UTC", False, 2, 2, 0, LAYOUT, 4, Position("t", 3), 0, ((4, 9),))

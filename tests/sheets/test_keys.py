@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collect_pipelines.delivery.contract import Position
 from collect_pipelines.delivery.google_sheet.config import DeletedRows, Deletes, SheetConfig, sheet_config
 from collect_pipelines.delivery.google_sheet.keys import (
     Fence,
@@ -19,6 +18,7 @@ from collect_pipelines.delivery.google_sheet.keys import (
     tab_id,
 )
 from collect_pipelines.errors import ConfigurationError
+from collect_pipelines.model import Position
 from tests.sheets.responses import form, question
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from bson import Int64
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pymongo import MongoClient
 
 from collect_pipelines.errors import FatalError
 from collect_pipelines.model import QuestionType
 from collect_pipelines.source.documents import form_document, option_document, question_document, response_document
+from collect_pipelines.source.forms import next_form
 from collect_pipelines.source.store import CollectStore
 from collect_pipelines.source.validators import AUDIT_INDEX, PAGING_INDEX
 from collect_pipelines.source.writes import Edit, Submitted
@@ -212,3 +216,41 @@ def test_options_and_inner_questions_are_read_back(store: CollectStore) -> None:
     assert form is not None
     assert [option.id for option in form.questions[0].options] == ["r", "g"]
     assert [question.id for question in form.questions[1].questions] == ["name", "age"]
+
+
+def test_forms_saved_at_the_same_time_build_on_each_other(store: CollectStore) -> None:
+    def save(number: int) -> int:
+        return store.save_form(form_document("f", "F", [question_document(f"q{number}", QuestionType.TEXT, "Q")]))
+
+    with ThreadPoolExecutor(8) as pool:
+        versions = list(pool.map(save, range(8)))
+    form = store.form("f")
+    assert form is not None
+    assert {question.id for question in form.questions} == {f"q{number}" for number in range(8)}
+    assert sorted(versions) == list(range(1, 9))
+    assert len(form.asked) == 1
+
+
+def test_an_edit_that_cannot_address_its_question_is_refused(store: CollectStore) -> None:
+    store.submit(responses(1))
+    for question_id in ("", "a.b", "$set", "a\0b"):
+        with pytest.raises(ValueError, match="cannot address"):
+            store.edit([Edit("f:0000", {question_id: 1})])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.sampled_from("abcde"), unique=True), min_size=1, max_size=6))
+def test_no_question_is_ever_lost_whatever_is_saved_in_turn(saves: list[list[str]]) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    stored: dict[str, Any] | None = None
+    versions = 0
+    for listed in saves:
+        given_form = form_document("f", "F", [question_document(q, QuestionType.TEXT, q) for q in listed])
+        new = next_form(stored, given_form, now)
+        versions += new is not None
+        stored = new or stored
+        assert next_form(stored, given_form, now) is None
+    assert stored is not None
+    assert {q["id"] for q in stored["questions"]} == set().union(*saves)
+    assert {q["id"] for q in stored["questions"] if not q["archived"]} == set(saves[-1])
+    assert stored["version"] <= versions

@@ -14,9 +14,9 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from collect_pipelines.delivery.contract import Position
 from collect_pipelines.delivery.csv_export.layout import Line
 from collect_pipelines.errors import Fenced, IntegrityError, TransientError
+from collect_pipelines.model import Position
 
 FORMAT = 1
 _CHECKSUM_BITS = 128

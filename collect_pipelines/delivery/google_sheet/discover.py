@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from collect_pipelines.delivery.contract import Position
 from collect_pipelines.delivery.google_sheet.index import Tab
 from collect_pipelines.delivery.google_sheet.keys import (
     COLUMN_KEY,
@@ -31,6 +30,7 @@ from collect_pipelines.delivery.google_sheet.layout import (
     narrow_key_column,
     tag_column,
 )
+from collect_pipelines.model import Position
 
 _TABS_TRIED = 50
 _NEW_SHEET = {"rowCount": 1000, "columnCount": 26}

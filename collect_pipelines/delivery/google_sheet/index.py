@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from collect_pipelines.delivery.contract import Position
 from collect_pipelines.delivery.google_sheet.layout import Layout, Managed
+from collect_pipelines.model import Position
 
 _VERSION = 1
 _TABLES = """

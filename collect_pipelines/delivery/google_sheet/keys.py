@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from collect_pipelines.delivery.contract import Position
+from collect_pipelines.model import Position
 
 KEY_HEADER = "_response"
 FORM_KEY, COLUMN_KEY, SHORT_COLUMN_KEY = "collect.form", "collect.column", "c"

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from collect_pipelines.clients.google_errors import FenceTaken, TabGone
 from collect_pipelines.clients.google_http import OutcomeUnknown
 from collect_pipelines.clients.sheets import Spreadsheet
-from collect_pipelines.delivery.contract import Position
 from collect_pipelines.delivery.google_sheet.config import SheetConfig
 from collect_pipelines.delivery.google_sheet.discover import (
     Marks,
@@ -27,7 +26,7 @@ from collect_pipelines.delivery.google_sheet.keys import ALL_KEYS, FENCE_KEY, Fe
 from collect_pipelines.delivery.google_sheet.layout import Json, Wanted, first_layout
 from collect_pipelines.delivery.google_sheet.plan import header_texts
 from collect_pipelines.errors import DestinationChanged, TransientError
-from collect_pipelines.model import Form
+from collect_pipelines.model import Form, Position
 
 _SETUP_ATTEMPTS = 4
 _WIDEST = 18_278

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from collect_pipelines.clients.google_errors import FenceTaken, LayoutMoved, RequestRefused
-from collect_pipelines.delivery.contract import Position, Snapshot
+from collect_pipelines.delivery.contract import Snapshot
 from collect_pipelines.delivery.google_sheet.cells import Rendering
 from collect_pipelines.delivery.google_sheet.changes import Skip, change_of, cut, steps_of
 from collect_pipelines.delivery.google_sheet.index import Tab
@@ -16,6 +16,7 @@ from collect_pipelines.delivery.google_sheet.plan import Act, Change
 from collect_pipelines.delivery.google_sheet.writer import TabWriter
 from collect_pipelines.delivery.rows import rows
 from collect_pipelines.errors import DestinationChanged, Fenced, RejectedResponse, TransientError
+from collect_pipelines.model import Position
 
 WRITE_ATTEMPTS = 8
 RESTARTS = 4

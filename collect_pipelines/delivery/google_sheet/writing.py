@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from collect_pipelines.clients.google_errors import FenceTaken, LayoutMoved, RequestRefused
 from collect_pipelines.clients.google_http import OutcomeUnknown
 from collect_pipelines.clients.sheets import Spreadsheet
-from collect_pipelines.delivery.contract import Position
 from collect_pipelines.delivery.google_sheet.discover import fence_request
 from collect_pipelines.delivery.google_sheet.index import Edits, Known, Tab
 from collect_pipelines.delivery.google_sheet.keys import METADATA_CHARACTERS, Fence, fence_id, row_key, split_key
 from collect_pipelines.delivery.google_sheet.layout import Json, metadata_characters
 from collect_pipelines.delivery.google_sheet.plan import Act, Answer, Change, Plan, a1_ranges, read_answer
+from collect_pipelines.model import Position
 
 SEND_ATTEMPTS = 4
 FENCES_KEPT = 64
