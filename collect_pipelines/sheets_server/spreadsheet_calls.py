@@ -148,8 +148,9 @@ def search_metadata(call: Call, body: Json) -> Json:
     filters: list[Json] = body.get("dataFilters") or []
     with call.service.viewing(call.spreadsheet_id, call.principal) as book:
         found: list[Json] = []
+        matched = [(each, {item["metadataId"] for item in matches(book, each)}) for each in filters]
         for item in find_metadata(book, filters):
-            which = [each for each in filters if item in matches(book, each)]
+            which = [each for each, ids in matched if item["metadataId"] in ids]
             found.append({"developerMetadata": metadata_json(item), "dataFilters": which})
         return {"matchedDeveloperMetadata": found} if found else {}
 
