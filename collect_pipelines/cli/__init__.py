@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from collect_pipelines.cli import backfill, demo, doctor, export, status, up
+from collect_pipelines.cli import backfill, demo, doctor, export, ingest, status, up
 from collect_pipelines.cli.console import FriendlyGroup
 
 app = typer.Typer(
@@ -21,3 +21,4 @@ app.command()(status.status)
 app.command()(doctor.doctor)
 backfill.register(app)
 export.register(app)
+ingest.register(app)

@@ -17,6 +17,8 @@ from collect_pipelines.ingest.records import ID_COLUMNS, Ids, Record, RejectedLi
 SAMPLE_BYTES = 256 << 10
 MAX_CELL_CHARACTERS = 16 << 20  # MongoDB's limit for a whole document; also bounds an unclosed quote
 DELIMITERS = (",", ";", "\t", "|")
+_USUAL = ("cp1252", "cp1251", "cp1256", "gb18030", "shift_jis", "cp949", "cp1250", "cp1253", "cp1254", "cp1255")
+"""Encodings of older spreadsheet programs, the most usual first."""
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
 
@@ -67,8 +69,24 @@ def _encoding(path: Path, sample: bytes) -> str:
                 pass
         return "utf-8"
     except UnicodeDecodeError:
-        best = from_bytes(sample).best()
-        return best.encoding if best else "cp1252"
+        return _likely_encoding(path)
+
+
+def _likely_encoding(path: Path) -> str:
+    """Guess from the lines that are not plain ASCII; between equals, the more usual encoding."""
+    telling = b""
+    with path.open("rb") as file:
+        for line in file:
+            telling += b"" if line.isascii() else line
+            if len(telling) > SAMPLE_BYTES // 4:
+                break
+    matches = [match for match in from_bytes(telling, cp_isolation=list(_USUAL)) if match.coherence > 0]
+    if not matches:
+        return _USUAL[0]
+    least = min(match.chaos for match in matches)
+    calm = [match for match in matches if match.chaos <= least + 0.02]
+    best = max(match.coherence for match in calm)
+    return min((m.encoding for m in calm if m.coherence >= best - 0.05), key=_USUAL.index)
 
 
 def _delimiter(text: str) -> str:
@@ -150,9 +168,10 @@ class CsvFile:
         self._id_at = self._choose_id(id_column)
 
     @property
-    def id_source(self) -> str:
-        """Where the ids of the responses come from, for people."""
-        return "row numbers" if self._id_at is None else f"column {self._header[self._id_at]!r}"
+    def description(self) -> str:
+        """Encoding, delimiter and the source of the ids."""
+        ids = "row numbers" if self._id_at is None else f"column {self._header[self._id_at]!r}"
+        return f"{self.path.name}: {self.dialect.encoding}, delimiter {self.dialect.delimiter!r}, ids from {ids}"
 
     def records(self) -> Iterator[Record | RejectedLine]:
         """Yield the rows; every cell that is not empty is an answer, beyond the header's last column too."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import codecs
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
+from bson.errors import BSONError
 from bson.json_util import RELAXED_JSON_OPTIONS, JSONOptions, object_hook
 
 from collect_pipelines.errors import ConfigurationError
 from collect_pipelines.ingest.records import ID_COLUMNS, Ids, Record, RejectedLine, slug, usable_id
+from collect_pipelines.source.documents import is_form_id
 
 _OPTIONS: JSONOptions = RELAXED_JSON_OPTIONS.with_options(tz_aware=True)
+_UNREADABLE = (ValueError, TypeError, ArithmeticError, RecursionError, BSONError)
 _TEXT_FIELDS = ("status", "collector", "language")
 _CLIENT_FIELDS = ("started_at", "finished_at", "time_zone", "device")
 
@@ -28,9 +32,10 @@ class JsonLines:
         self._ids = Ids()
 
     @property
-    def id_source(self) -> str:
-        """Where the ids of the responses come from, for people."""
-        return f"key {self._id_column!r}" if self._id_column else "_id or id, else row numbers"
+    def description(self) -> str:
+        """The source of the ids."""
+        ids = f"key {self._id_column!r}" if self._id_column else "_id or id, else row numbers"
+        return f"{self.path.name}: JSON, ids from {ids}"
 
     def records(self) -> Iterator[Record | RejectedLine]:
         """Yield one record per object, in order."""
@@ -74,8 +79,8 @@ def _own(item: Mapping[str, Any], form_id: str, row_id: str, line: int) -> Recor
     """Read our own document shape. What the server sets is set anew; what it was is kept as metadata."""
     stored, _, inner = str(item.get("_id") or "").partition(":")
     named = item.get("form_id") or (stored if inner else form_id)
-    if not isinstance(named, str) or ":" in named:
-        return RejectedLine(line, "form_id is no text without a colon")
+    if not isinstance(named, str) or not is_form_id(named):
+        return RejectedLine(line, "form_id is no text of 1 to 200 characters without a colon")
     found = usable_id(inner or stored) or row_id
     fields: dict[str, Any] = {name: item[name] for name in _TEXT_FIELDS if isinstance(item.get(name), str)}
     client: Any = item.get("client")
@@ -101,42 +106,44 @@ def objects(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
     A file that begins with `[` is read whole, as one list; the number is then the place in the list.
     """
     try:
-        with path.open(encoding="utf-8-sig", errors="replace") as file:
-            start = file.read(1)
-            while start.isspace():
-                start = file.read(1)
-            file.seek(0)
-            yield from _listed(file.read()) if start == "[" else _lined(file)
+        with path.open("rb") as file:
+            file.seek(3 if file.read(3) == codecs.BOM_UTF8 else 0)
+            start = file.tell()
+            first = file.read(1)
+            while first.isspace():
+                first = file.read(1)
+            file.seek(start)
+            yield from _listed(path, file.read()) if first == b"[" else _lined(file)
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}") from error
 
 
-def _lined(file: Iterator[str]) -> Iterator[tuple[int, dict[str, Any] | str]]:
+def _lined(file: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any] | str]]:
     for number, line in enumerate(file, 1):
         if line.strip():
             yield number, _object(line)
 
 
-def _listed(text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
+def _listed(path: Path, text: bytes) -> Iterator[tuple[int, dict[str, Any] | str]]:
     try:
         items: Any = _loads(text)
-    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
-        raise ConfigurationError(f"not valid JSON: {error}") from error
+    except _UNREADABLE as error:
+        raise ConfigurationError(f"{path} is not valid JSON: {error}") from error
     for number, item in enumerate(cast(list[Any], items), 1):
         yield number, cast(dict[str, Any], item) if isinstance(item, dict) else "not an object"
 
 
-def _object(line: str) -> dict[str, Any] | str:
+def _object(line: bytes) -> dict[str, Any] | str:
     try:
         item = _loads(line)
-    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
+    except _UNREADABLE as error:
         return f"not valid JSON: {error}"
     return cast(dict[str, Any], item) if isinstance(item, dict) else "not an object"
 
 
-def _loads(text: str) -> Any:
-    """Parse JSON: fractions exactly, MongoDB's extended types ($date, $oid …) as what they stand for."""
-    return json.loads(text, parse_float=Decimal, parse_constant=_refuse, object_hook=_extended)
+def _loads(text: bytes) -> Any:
+    """Parse JSON: strict UTF-8, exact fractions, MongoDB's extended types ($date, $oid …) as what they stand for."""
+    return json.loads(text.decode(), parse_float=Decimal, parse_constant=_refuse, object_hook=_extended)
 
 
 def _extended(document: dict[str, Any]) -> Any:

@@ -11,12 +11,11 @@ from typing import Any, cast
 
 from collect_pipelines.ingest.json_lines import objects
 from collect_pipelines.ingest.records import Record, RejectedLine, usable_id
+from collect_pipelines.source.documents import is_form_id
 
 
 class LegacyFiles:
     """Some files of old documents, questions and answers in any order, as a source of records."""
-
-    id_source = "AnswerId"
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.paths = paths
@@ -26,6 +25,11 @@ class LegacyFiles:
                 if isinstance(item, dict) and isinstance(item.get("Questions"), dict):
                     labels = cast(dict[str, Any], item["Questions"])
                     self.labels[str(item.get("QuestionId"))] = {key: str(label) for key, label in labels.items()}
+
+    @property
+    def description(self) -> str:
+        """The files and the source of the ids."""
+        return f"{', '.join(path.name for path in self.paths)}: documents of the old system, ids from AnswerId"
 
     def records(self) -> Iterator[Record | RejectedLine]:
         """Yield the answer documents. One that lacks an id is rejected with its place in its file."""
@@ -40,7 +44,7 @@ class LegacyFiles:
 
     def declared(self) -> dict[str, list[str]]:
         """The questions of the question documents."""
-        return {form_id: list(labels) for form_id, labels in self.labels.items() if usable_id(form_id)}
+        return {form_id: list(labels) for form_id, labels in self.labels.items() if is_form_id(form_id)}
 
     def title(self, form_id: str) -> str:
         """Old forms had no titles."""
@@ -58,7 +62,7 @@ def is_legacy(item: Mapping[str, Any]) -> bool:
 
 def _record(item: Mapping[str, Any], name: str, line: int) -> Record | RejectedLine:
     form_id, unique = usable_id(item.get("QuestionId")), usable_id(item.get("AnswerId"))
-    if form_id is None or ":" in form_id or unique is None:
+    if form_id is None or not is_form_id(form_id) or unique is None:
         return RejectedLine(line, f"{name}: no usable QuestionId and AnswerId")
     answers: Any = item.get("Answers")
     if not isinstance(answers, dict):

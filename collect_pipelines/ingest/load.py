@@ -10,15 +10,19 @@ from typing import Any, cast
 from collect_pipelines.errors import ConfigurationError
 from collect_pipelines.ingest.convert import from_json, storable
 from collect_pipelines.ingest.infer import MAX_TRACKED, Inferred, Profile
-from collect_pipelines.ingest.records import Ids, Record, RejectedLine, Source
+from collect_pipelines.ingest.records import Ids, Record, RejectedLine, Rejects, Source
 from collect_pipelines.model import QuestionType
-from collect_pipelines.source.documents import form_document, option_document, question_document, response_document
+from collect_pipelines.source.documents import (
+    form_document,
+    is_question_id,
+    option_document,
+    question_document,
+    response_document,
+)
 from collect_pipelines.source.store import CollectStore
 from collect_pipelines.source.writes import Submitted
 
 CHOICES = (QuestionType.SINGLE_CHOICE, QuestionType.MULTI_CHOICE)
-MAX_LISTED = 1000
-"""How many rejected lines are kept with their reasons; all are counted."""
 
 Progress = Callable[[int], None]
 
@@ -29,7 +33,7 @@ class Scan:
 
     profiles: dict[str, dict[str, Profile]] = field(default_factory=dict[str, dict[str, Profile]])
     records: int = 0
-    rejected: int = 0
+    rejects: Rejects = field(default_factory=Rejects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +62,9 @@ class Outcome:
     """What became of everything in the source."""
 
     submitted: Submitted = field(default_factory=Submitted)
-    rejected: list[RejectedLine] = field(default_factory=list[RejectedLine])
-    rejected_count: int = 0
+    rejects: Rejects = field(default_factory=Rejects)
     misfits: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
     """Values that are no value of their question's type, by (form id, question id): kept as they are."""
-
-    def reject(self, line: RejectedLine) -> None:
-        """Count a rejected line and keep it for the report while there are few."""
-        self.rejected_count += 1
-        if len(self.rejected) < MAX_LISTED:
-            self.rejected.append(line)
 
 
 def scan(source: Source, progress: Progress = lambda _: None) -> Scan:
@@ -78,7 +75,7 @@ def scan(source: Source, progress: Progress = lambda _: None) -> Scan:
     for record in source.records():
         progress(1)
         if isinstance(record, RejectedLine):
-            found.rejected += 1
+            found.rejects.add(record)
             continue
         found.records += 1
         columns = found.profiles.setdefault(record.form_id, {})
@@ -123,6 +120,10 @@ def _plan_form(
     columns: list[PlannedColumn] = []
     for question_id, profile in profiles.items():
         inferred = _decided(question_id, profile, old.get(question_id), wanted)
+        if not is_question_id(question_id):  # its answers are kept; the form cannot ask it
+            why = "no usable id: kept beside the questions"
+            columns.append(PlannedColumn(question_id, profile.title, QuestionType.TEXT, why, profile.values))
+            continue
         question = old.get(question_id) or question_document(question_id, inferred.type, {language: profile.title})
         question["type"] = inferred.type.value
         choices = _with_options(question, inferred, language)
@@ -188,9 +189,9 @@ def _documents(
     for record in source.records():
         progress(1)
         if isinstance(record, RejectedLine):
-            outcome.reject(record)
+            outcome.rejects.add(record)
         elif hash((record.form_id, record.unique)) in seen:
-            outcome.reject(RejectedLine(record.line, f"the id {record.unique!r} stands on an earlier line already"))
+            outcome.rejects.add(RejectedLine(record.line, f"the id {record.unique!r} was on an earlier line"))
         else:
             seen.add(hash((record.form_id, record.unique)))
             fields: dict[str, Any] = {"form_version": versions[record.form_id], **record.fields}

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 ID_COLUMNS = ("_id", "id", "response_id", "responseid", "uuid", "_uuid", "instanceid", "meta/instanceid", "key")
 """Headers that name a response's own id in the exports of common survey tools, lower case, the likeliest first."""
 
+MAX_LISTED = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -32,11 +34,30 @@ class RejectedLine:
     reason: str
 
 
+@dataclass(slots=True)
+class Rejects:
+    """Rejected lines: all are counted, the first MAX_LISTED kept with their reasons."""
+
+    count: int = 0
+    lines: list[RejectedLine] = field(default_factory=list[RejectedLine])
+
+    def add(self, line: RejectedLine) -> None:
+        """Take one more."""
+        self.count += 1
+        if len(self.lines) < MAX_LISTED:
+            self.lines.append(line)
+
+
 class Source(Protocol):
     """A file of responses. It is read twice: once to learn its questions, once to load it."""
 
     def records(self) -> Iterator[Record | RejectedLine]:
         """Yield everything in the file, in order; memory stays bounded by one record."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """What is read and how, and where the ids come from, for people."""
         ...
 
     def declared(self) -> Mapping[str, Sequence[str]]:

@@ -99,10 +99,10 @@ def _refused(error: OperationFailure) -> CollectError:
         return TransientError(f"MongoDB asks to try again: {name} ({error.code})")
     if isinstance(error, BulkWriteError):
         return _bulk_refused(error)
-    return _misconfigured(error) or FatalError(f"MongoDB refused: {name} ({error.code})")
+    return _explained(error) or FatalError(f"MongoDB refused: {name} ({error.code})")
 
 
-def _misconfigured(error: OperationFailure) -> ConfigurationError | None:
+def _explained(error: OperationFailure) -> FatalError | None:
     if error.code in (18, 8000):
         return ConfigurationError(
             "MongoDB refused the user name or password", hint="correct COLLECT_MONGO_URI; mind authSource"
@@ -112,6 +112,11 @@ def _misconfigured(error: OperationFailure) -> ConfigurationError | None:
         what = f"{found[2]} on {found[1]}" if found else "this command"
         return ConfigurationError(
             f"MongoDB does not allow {what} for our user", hint='the roles it needs: docs/data-model.md, "Roles"'
+        )
+    if error.code == 121:
+        return FatalError(
+            "a document does not fit the rules of the store",
+            hint="docs/data-model.md has the rules",
         )
     if error.code == 40573 or (error.code == 20 and "replica set" in str(error)):
         return ConfigurationError(

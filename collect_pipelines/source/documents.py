@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,19 @@ from collect_pipelines.model import QuestionType, Titles
 
 SERVER_OWNED = ("revision", "submitted_at", "updated_at")
 """Fields of a response that only the store sets."""
+FORM_ID = r"^[^:\x00]{1,200}$"
+# An underscore would name one of our own columns; dots and dollars make updates by path ambiguous.
+QUESTION_ID = r"^[^_.$\x00][^.\x00]{0,199}$"
+
+
+def is_form_id(text: str) -> bool:
+    """Tell whether our tools may give a form this id."""
+    return bool(text.strip()) and re.fullmatch(FORM_ID, text) is not None
+
+
+def is_question_id(text: str) -> bool:
+    """Tell whether our tools may give a question this id."""
+    return re.fullmatch(QUESTION_ID, text) is not None
 
 
 def option_document(option_id: str, titles: Titles | str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pymongo.errors import OperationFailure
 
 from collect_pipelines.model import QuestionType
 from collect_pipelines.source.connection import Document, mongo_errors
+from collect_pipelines.source.documents import FORM_ID, QUESTION_ID
 
 FORMS = "forms"
 RESPONSES = "responses"
@@ -30,8 +31,7 @@ _QUESTION: dict[str, Any] = {
     "bsonType": "object",
     "required": ["id", "type", "titles"],
     "properties": {
-        # An underscore would name one of our own columns; dots and dollars make updates by path ambiguous.
-        "id": {"bsonType": "string", "pattern": r"^[^_.$\x00][^.\x00]*$", "maxLength": 200},
+        "id": {"bsonType": "string", "pattern": QUESTION_ID},
         "type": {"enum": [kind.value for kind in QuestionType]},
         "titles": _TEXTS,
         "position": _WHOLE,
@@ -60,7 +60,7 @@ FORM_VALIDATOR: dict[str, Any] = {
                 "bsonType": "object",
                 "required": ["_id", "titles", "version", "status", "questions", "created_at", "updated_at"],
                 "properties": {
-                    "_id": {"bsonType": "string", "pattern": r"^[^:\x00]+$", "maxLength": 200},
+                    "_id": {"bsonType": "string", "pattern": FORM_ID},
                     "titles": _TEXTS,
                     "languages": {"bsonType": "array", "items": {"bsonType": "string"}},
                     "default_language": {"bsonType": "string"},
