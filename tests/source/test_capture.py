@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
 from bson import Timestamp
 from pymongo import MongoClient
+from pymongo.client_session import ClientSession
+from pymongo.errors import AutoReconnect
 
 from collect_pipelines.model import UNROUTED
 from collect_pipelines.source.capture import CAPTURE_ID, Capture, Polled, request_rescan, token_time
 from collect_pipelines.source.journal import FORM_ITSELF, Journal, Mark
-from collect_pipelines.source.state import State
+from collect_pipelines.source.state import State, T
 
 
 class Store:
@@ -231,3 +233,47 @@ def test_marks_keep_the_newest_position(store: Store) -> None:
     store.journal.put([Mark("a", "a:1", "5")], now)
     store.journal.put([Mark("a", "a:1", "3")], now)
     assert [mark.position for mark in store.journal.take("a", 5)] == ["5"]
+
+
+class Fragile(State):
+    """A state database that is away for one transaction."""
+
+    fails = False
+
+    def transaction(self, work: Callable[[ClientSession], T]) -> T:
+        if self.fails:
+            self.fails = False
+            raise AutoReconnect("connection closed")
+        return super().transaction(work)
+
+
+def test_changes_that_were_read_but_could_not_be_saved_are_read_again(store: Store, database_name: str) -> None:
+    state = Fragile(store.client, f"{database_name}_state")
+    store.capture = Capture(store.client, database_name, state)
+    store.started()
+    store.insert("a:1")
+    state.fails = True
+    with pytest.raises(AutoReconnect):
+        store.capture.poll(5)
+    store.insert("a:2")
+    store.poll_until_quiet()
+    assert store.marked() == {"a:1", "a:2"}
+
+
+def test_a_collection_that_is_renamed_to_the_responses_is_read(store: Store) -> None:
+    store.database.restored.insert_one({"_id": "late:1"})
+    store.database.responses.drop()
+    store.started()
+    store.database.restored.rename("responses")
+    assert any(poll.rescan_reason for poll in store.poll_until_quiet())
+    assert "late" in store.rescans()
+
+
+def test_an_id_too_long_for_the_change_stream_does_not_stop_it(store: Store) -> None:
+    store.started()
+    store.insert("long:" + "x" * (7 << 20))
+    assert any(poll.rescan_reason for poll in store.poll_until_quiet())
+    store.insert("b:1")
+    store.poll_until_quiet()
+    assert "long" in store.rescans()
+    assert "b:1" in store.marked()
