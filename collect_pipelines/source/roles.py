@@ -24,8 +24,6 @@ def roles(database: str = "collect", state_database: str = "collect_pipelines") 
     `collect import` and `collect generate`. OWNER adds what `ensure_store` needs, once.
     """
     store = [{"db": database, "collection": name} for name in (FORMS, RESPONSES)]
-    # On the database: a change stream of a collection dies when the collection is dropped or renamed.
-    reading = ["find", "changeStream", "listCollections"]
     writing = ["find", "insert", "update", "remove"]  # bypassDocumentValidation is deliberately absent
     making = ["createCollection", "createIndex", "collMod", "listIndexes"]
     return {
@@ -34,7 +32,7 @@ def roles(database: str = "collect", state_database: str = "collect_pipelines") 
                 # A change stream of the database sees drops and renames; one of a collection dies of them.
                 {
                     "resource": {"db": database, "collection": ""},
-                    "actions": ["find", "changeStream", "listCollections"],
+                    "actions": ["find", "changeStream", "listCollections", "listIndexes"],
                 },
             ],
             "roles": [],
