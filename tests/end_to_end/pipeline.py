@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -36,7 +37,7 @@ class Pipeline:
         outcomes: list[Outcome] = []
         for _ in range(MOST_DRAINS):
             self.catch_up()
-            done = list(Drain(self.engine, Limits(0, 120), capture=False).run())
+            done = list(chain.from_iterable(Drain(self.engine, Limits(0, 120), capture=False).run()))
             outcomes += done
             if not done:
                 break
