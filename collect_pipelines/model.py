@@ -6,7 +6,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, NamedTuple, cast
 
@@ -89,6 +89,15 @@ class Form:
     def asked(self) -> tuple[Question, ...]:
         """The questions that are still asked, in order."""
         return tuple(question for question in self.questions if not question.archived)
+
+    def remembering(self, columns: Mapping[str, QuestionType]) -> Form:
+        """This form with the questions that its table has and its document no longer names, as archived ones.
+
+        Without them, answers given meanwhile would find no column, not even when the question is back.
+        """
+        ours = {question.id for question in self.questions}
+        gone = [Question(name, kind, {}, archived=True) for name, kind in columns.items() if name not in ours]
+        return replace(self, questions=(*self.questions, *gone)) if gone else self
 
     def title(self, language: str) -> str:
         """The form's title in the language, else the next best, else its id."""

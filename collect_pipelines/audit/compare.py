@@ -64,7 +64,7 @@ class Comparison:
 def compare_form(engine: Engine, form_id: str) -> Comparison:
     """Read a form from the store and from every copy and compare them. Holds the form's rows in memory."""
     with engine.reader.reading() as reading:
-        form = reading.form(form_id)
+        form = reading.form(form_id).remembering(engine.landing.table(form_id).load().columns)
         batches = [batch for raw in reading.of_form(form_id) for batch in _batches(raw, form)]
     stored = [row for batch in batches for row in rows(batch)]
     copies = [_table(engine, form, stored)]

@@ -93,7 +93,7 @@ def _attempt(wanted: Wanted, work: Callable[[Wanted], Outcome]) -> Outcome:
 def _land(engine: Engine, form_id: str) -> Outcome:
     landed = engine.landing.land_marked(form_id)
     if not landed.more and (again := engine.rescan.step(form_id)):
-        landed = _sum(landed, again)
+        landed = landed.plus(again)
     engine.landing.keep_up(form_id)
     return Outcome(LANDING, form_id, landed=landed)
 
@@ -105,7 +105,7 @@ def _deliver(engine: Engine, wanted: Wanted, *, rebuild: bool) -> Outcome:
     if form.integration(name).get("enabled") is False:
         return Outcome(name, form_id, facts={"paused": True})
     snapshot = engine.landing.table(form_id).snapshot()
-    delivered = engine.destination(name).deliver(form, snapshot, rebuild=rebuild)
+    delivered = engine.destination(name).deliver(form.remembering(snapshot.manifest.columns), snapshot, rebuild=rebuild)
     return Outcome(name, form_id, delivered=delivered, facts=_facts(delivered, wanted))
 
 
@@ -124,20 +124,6 @@ def _facts(delivered: Delivered, wanted: Wanted) -> dict[str, Any]:
     table_id, sequence = facts.pop("position")
     lag = (datetime.now(UTC) - wanted.pending_since).total_seconds() if wanted.pending_since else 0.0
     return {**facts, "table_id": table_id, "sequence": sequence, "lag_seconds": round(lag, 3), "paused": False}
-
-
-def _sum(first: Landed, second: Landed) -> Landed:
-    return Landed(
-        second.form_id,
-        second.sequence,
-        first.rows + second.rows,
-        first.deleted + second.deleted,
-        first.unfit + second.unfit,
-        first.unknown + second.unknown,
-        second.cluster_time,
-        second.more,
-        second.columns,
-    )
 
 
 def _wait(error: Exception, attempts: int) -> timedelta:

@@ -48,6 +48,16 @@ class Landed:
         """When the store was read."""
         return datetime.fromtimestamp(self.cluster_time >> 32, UTC)
 
+    def plus(self, later: Landed) -> Landed:
+        """This step and a later one of the same form as one."""
+        return replace(
+            later,
+            rows=self.rows + later.rows,
+            deleted=self.deleted + later.deleted,
+            unfit=self.unfit + later.unfit,
+            unknown=self.unknown + later.unknown,
+        )
+
 
 def columns_of(form: Form) -> dict[str, QuestionType]:
     """The typed columns of a form's table: every question it ever had."""
@@ -90,7 +100,7 @@ class Landing:
         if not marks:
             return Landed(form_id, before.watermark.sequence, columns=_columns(before))
         with self._reader.reading() as reading:
-            form = reading.form(form_id)
+            form = reading.form(form_id).remembering(before.columns)
             decoded, done = _read_marked(reading, form, marks)
         after, landed = self.commit(table, before, form, decoded, reading.cluster_time)
         self._ledger.landed(after, form_id, done)

@@ -3,6 +3,7 @@ when a person backfills it. Chunk by chunk, each an ordinary landing commit, so 
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +26,7 @@ from collect_pipelines.stores.response_table import ResponseTable
 CHUNK_ROWS = 20_000
 CHUNK_BYTES = 64 << 20
 ATTEMPTS = 10
+KNOWN_SHARE = 4  # reading what the table has takes at most one part in so many of a step
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Request:
     form_id: str
     full: bool
     after: str | None
-    serial: int
+    serial: str
 
 
 class Rescan:
@@ -51,33 +53,44 @@ class Rescan:
         return self._request(form_id) is not None
 
     def step(self, form_id: str) -> Landed | None:
-        """Land the next chunk, or, after the last one, the deletes. None when nothing was asked for.
+        """Land the next chunk or several, or, after the last one, the deletes. None when nothing was asked for.
 
-        Losing a race is tried again from wherever the other one has come to.
+        What the table has is read once for all of them: on a large form that takes longer than a chunk.
         """
-        for attempt in range(ATTEMPTS):
+        landed: Landed | None = None
+        first = request = self._request(form_id)
+        known = _Known(self._landing.table(form_id))
+        while request and first and request.serial == first.serial:
+            part = self._attempt(request, known)
+            landed = landed.plus(part) if landed else part
+            if not part.more or known.is_worn:
+                break
             request = self._request(form_id)
+        return landed
+
+    def _attempt(self, request: Request, known: _Known) -> Landed:
+        """Land one chunk. Losing a race is tried again: what was read may be older than what others have landed."""
+        for _ in range(ATTEMPTS - 1):
             try:
-                return self._step(request) if request else None
+                return self._step(request, known)
             except Fenced:
-                if attempt == ATTEMPTS - 1:
-                    raise
-        raise AssertionError("unreachable")
+                continue
+        return self._step(request, known)
 
     def _request(self, form_id: str) -> Request | None:
         found = self._requests.find_one({"_id": form_id})
         return Request(form_id, bool(found["full"]), found["after"], found["serial"]) if found else None
 
-    def _step(self, request: Request) -> Landed:
+    def _step(self, request: Request, known: _Known) -> Landed:
         table = self._landing.table(request.form_id)
         before = table.load()
         with self._reader.reading() as reading:
-            form = reading.form(request.form_id)
+            form = reading.form(request.form_id).remembering(before.columns)
             decoded, last = _next_chunk(reading, form, request.after)
             if last is None:
                 return self._finish(request, table, before, form, reading)
             if not request.full:
-                decoded = _that_differ(decoded, table)
+                decoded = known.leave_out_same(decoded)
         after, landed = self._landing.commit(table, before, form, decoded, reading.cluster_time)
         self._ledger.record_news(after, request.form_id)
         self._advance(request, last)
@@ -115,25 +128,45 @@ def _next_chunk(reading: Reading, form: Form, after: str | None) -> tuple[Decode
     return decoded, decoded.table["_id"][-1].as_py() if rows else None
 
 
-def _that_differ(decoded: Decoded, table: ResponseTable) -> Decoded:
-    """Leave out rows that the table has already with the same content."""
-    known = pa.Table.from_batches(table.ids()) if table.load().watermark.sequence else None
-    if known is None or not known.num_rows:
-        return decoded
-    live = known.filter(pc.invert(known["_deleted"]))
-    place = pc.index_in(decoded.table["_id"], value_set=live["_id"].combine_chunks())
-    stored = pc.take(live["_hash"].combine_chunks(), place)
-    same = pc.fill_null(pc.equal(stored, decoded.table["_hash"]), False)
-    return decoded._replace(table=decoded.table.filter(pc.invert(same)))
+class _Known:
+    """The ids and hashes of a table, read when first needed. Commits after that are in the journal or our own."""
+
+    def __init__(self, table: ResponseTable) -> None:
+        self._table = table
+        self._live: pa.Table | None = None
+        self._worn_at = 0.0
+
+    @property
+    def is_worn(self) -> bool:
+        """Whether reading it again would now cost little beside what was done with it."""
+        return time.monotonic() >= self._worn_at
+
+    def leave_out_same(self, decoded: Decoded) -> Decoded:
+        """Leave out rows that the table has already with the same content."""
+        live = self._live = self._read() if self._live is None else self._live
+        place = pc.index_in(decoded.table["_id"], value_set=live["_id"])
+        same = pc.fill_null(pc.equal(pc.take(live["_hash"], place), decoded.table["_hash"]), False)
+        return decoded._replace(table=decoded.table.filter(pc.invert(same)))
+
+    def _read(self) -> pa.Table:
+        began = time.monotonic()
+        live = _live(self._table)
+        self._worn_at = began + KNOWN_SHARE * (time.monotonic() - began)
+        return live
+
+
+def _live(table: ResponseTable) -> pa.Table:
+    """Id and hash of every response that the table has and that is not deleted."""
+    batches = [batch.filter(pc.invert(batch["_deleted"])).select(["_id", "_hash"]) for batch in table.ids()]
+    empty = pa.schema([("_id", pa.string()), ("_hash", pa.string())])
+    return pa.Table.from_batches(batches, batches[0].schema if batches else empty).combine_chunks()
 
 
 def _gone(reading: Reading, form_id: str, table: ResponseTable) -> list[str]:
     """Ids that live in the table and are not in the store."""
-    batches = list(table.ids())
-    if not batches:
+    live = _live(table)["_id"]  # before the store is read: a response that lands meanwhile is in neither or in both
+    if not len(live):
         return []
-    known = pa.Table.from_batches(batches)
-    live = known.filter(pc.invert(known["_deleted"]))["_id"]
     here = [pa.array(_ids(raw), pa.string()) for raw in reading.of_form(form_id, ids_only=True)]
     stored = pa.chunked_array(here, pa.string()).combine_chunks()
     return live.filter(pc.invert(pc.is_in(live, value_set=stored))).to_pylist()

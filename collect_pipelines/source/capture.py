@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 from bson.timestamp import Timestamp
 from pymongo import MongoClient
@@ -216,8 +217,9 @@ def request_rescan(
     state: State, form_id: str, reason: str, now: datetime, *, full: bool, session: ClientSession | None = None
 ) -> None:
     """Ask for a form to be read again from its beginning. `full` also lands rows that look unchanged."""
-    wish: Document = {"reason": reason, "requested_at": now, "after": None, "landed": 0}
-    change: Document = {"$set": {**wish, "full": True} if full else wish, "$inc": {"serial": 1}}
+    # Never a serial that was there before: whoever slept over the end of an earlier request must not end this one.
+    wish: Document = {"reason": reason, "requested_at": now, "after": None, "serial": uuid4().hex}
+    change: Document = {"$set": {**wish, "full": True} if full else wish}
     if not full:
         change["$setOnInsert"] = {"full": False}
     state["rescans"].update_one({"_id": form_id}, change, upsert=True, session=session)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from collect_pipelines.draining.stages import Outcome, land
 from collect_pipelines.embedded.mongod import Mongod
 from collect_pipelines.errors import DestinationChanged, TransientError
 from collect_pipelines.model import UNROUTED
+from collect_pipelines.source.capture import request_rescan
 from tests.draining.shelf import Shelf, make_engine
 
 QUESTIONS = [
@@ -268,3 +270,45 @@ def test_a_drain_that_does_not_linger_still_looks_at_the_stream_first(setup: Set
     setup.put("fair:2", name="Misty")
     list(Drain(setup.engine, Limits(0, 60)).run())
     assert setup.one.forms["fair"].keys() == {"fair:1", "fair:2"}
+
+
+@pytest.mark.parametrize("whole_form", [False, True])
+def test_answers_given_while_a_question_was_away_are_in_its_column(setup: Setup, whole_form: bool) -> None:
+    setup.form("fair")
+    setup.put("fair:1", name="Ash", age=10)
+    setup.drain()
+    if whole_form:
+        setup.forms.delete_one({"_id": "fair"})
+    else:
+        setup.form("fair", QUESTIONS[:1])
+    setup.put("fair:2", name="Misty", age=12)
+    setup.drain()
+    assert setup.one.answers("fair", "age") == {"fair:1": 10, "fair:2": 12}
+    setup.form("fair")
+    setup.drain()
+    assert setup.one.answers("fair", "age") == {"fair:1": 10, "fair:2": 12}
+
+
+def test_a_request_for_a_rescan_is_never_taken_for_an_earlier_one(setup: Setup) -> None:
+    serials: set[str] = set()
+    for _ in range(3):
+        request_rescan(setup.engine.state, "fair", "again", datetime.now(UTC), full=False)
+        serials.add(setup.engine.state["rescans"].find_one({"_id": "fair"})["serial"])  # pyright: ignore
+        setup.drain()
+    assert len(serials) == 3
+
+
+def test_a_rescan_lands_only_what_differs(setup: Setup) -> None:
+    setup.form("fair")
+    for number in range(30):
+        setup.put(f"fair:{number:02}", name=str(number))
+    setup.drain()
+    rows = setup.engine.landing.table("fair").load().counters.rows
+    setup.engine.state["capture"].delete_many({})
+    for number in (3, 17):
+        setup.put(f"fair:{number:02}", name="changed")
+    setup.responses.delete_one({"_id": "fair:29"})
+    setup.drain()
+    assert setup.engine.landing.table("fair").load().counters.rows == rows + 3
+    assert setup.one.answers("fair", "name")["fair:17"] == "changed"
+    assert len(setup.one.forms["fair"]) == 29

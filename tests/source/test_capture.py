@@ -225,7 +225,7 @@ def test_a_renewed_rescan_starts_over_and_stays_full(store: Store) -> None:
     request_rescan(store.state, "a", "second", now, full=False)
     found = store.state["rescans"].find_one({"_id": "a"})
     assert found is not None
-    assert (found["after"], found["full"], found["reason"], found["serial"]) == (None, True, "second", 2)
+    assert (found["after"], found["full"], found["reason"]) == (None, True, "second")
 
 
 def test_marks_keep_the_newest_position(store: Store) -> None:
