@@ -103,6 +103,7 @@ def test_errors_are_grouped_by_what_happens_next_and_quote_no_answers(
         raise error
     assert "secret answers" not in str(told.value)
     if isinstance(error, OperationFailure):
+        assert told.value.__cause__ is None
         assert told.value.__suppress_context__
 
 
