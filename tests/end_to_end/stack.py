@@ -26,6 +26,7 @@ from collect_pipelines.draining.engine import Engine
 from collect_pipelines.draining.lease import Lease
 from collect_pipelines.embedded.home import Home
 from collect_pipelines.embedded.live import live_settings
+from collect_pipelines.embedded.parts import CODE_SERVER, MONGODB, POSTGRESQL
 from collect_pipelines.embedded.ports import free_port
 from collect_pipelines.embedded.processes import find_leftovers
 from collect_pipelines.errors import TransientError
@@ -41,8 +42,14 @@ START_SECONDS, STOP_SECONDS = 180.0, 60.0
 
 
 def new_home() -> Path:
-    """A short path, because PostgreSQL's socket lies below it."""
-    return Path(mkdtemp(prefix="e2e", dir="/tmp"))
+    """A short path, because PostgreSQL's socket lies below it; with ports that no other deployment here would choose.
+
+    A server that was killed leaves its port free for a moment, in which another deployment could take a usual one.
+    """
+    home = Path(mkdtemp(prefix="e2e", dir="/tmp"))
+    Home(home).make()
+    Home(home).remember("ports", {name: free_port() for name in (MONGODB, POSTGRESQL, CODE_SERVER)})
+    return home
 
 
 def environment(home: Path) -> dict[str, str]:
