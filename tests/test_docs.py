@@ -13,6 +13,7 @@ import pytest
 
 from collect_pipelines.delivery.google_sheet.config import SheetConfig
 from collect_pipelines.settings import PREFIX, Settings
+from collect_pipelines.source.roles import roles
 from tests.reference import PAGES, ROOT, commands, rendered
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -171,3 +172,14 @@ def test_every_decision_is_listed() -> None:
     for page in sorted((ROOT / "docs/adr").glob("0*.md")):
         title = page.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
         assert f"[{title}]({page.name})" in listing, page.name
+
+
+def roles_snippet() -> str:
+    """The commands that make the roles, as mongosh takes them."""
+    made = [json.dumps({"role": name, **role}) for name, role in roles().items()]
+    return "\n".join(['admin = db.getSiblingDB("admin")', *(f"admin.createRole({one})" for one in made)])
+
+
+def test_the_roles_in_the_data_model_are_those_of_the_code() -> None:
+    page = (ROOT / "docs" / "data-model.md").read_text(encoding="utf-8")
+    assert roles_snippet() in page

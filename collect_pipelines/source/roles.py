@@ -25,22 +25,16 @@ def roles(database: str = "collect", state_database: str = "collect_pipelines") 
     """
     store = [{"db": database, "collection": name} for name in (FORMS, RESPONSES)]
     # On the database: a change stream of a collection dies when the collection is dropped or renamed.
-    reading = ["find", "changeStream", "listCollections"]
+    reading = ["find", "changeStream", "listCollections", "listIndexes"]
     writing = ["find", "insert", "update", "remove"]  # bypassDocumentValidation is deliberately absent
-    making = ["createCollection", "createIndex", "collMod", "listIndexes"]
+    making = ["createCollection", "createIndex", "collMod"]
     return {
-        READER: {
-            "privileges": [
-                # A change stream of the database sees drops and renames; one of a collection dies of them.
-                {
-                    "resource": {"db": database, "collection": ""},
-                    "actions": ["find", "changeStream", "listCollections"],
-                },
-            ],
-            "roles": [],
-        },
+        READER: {"privileges": [{"resource": {"db": database, "collection": ""}, "actions": reading}], "roles": []},
         STATE: {"privileges": [], "roles": [{"role": "readWrite", "db": state_database}]},
-        WRITER: {"privileges": [{"resource": one, "actions": writing} for one in store], "roles": []},
+        WRITER: {
+            "privileges": [{"resource": one, "actions": writing} for one in store],
+            "roles": [{"role": READER, "db": "admin"}],
+        },
         OWNER: {
             "privileges": [{"resource": one, "actions": [*writing, *making]} for one in store],
             "roles": [{"role": READER, "db": "admin"}],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pymongo import ASCENDING, IndexModel, MongoClient
@@ -136,20 +137,24 @@ RESPONSE_INDEXES = (
 def ensure_store(client: MongoClient[Document], database: str = "collect") -> None:
     """Create the collections, validators and indexes, or bring existing ones up to date. Safe to repeat.
 
-    Documents already stored are neither checked nor touched, and may still be edited ("moderate").
+    Documents already stored are neither checked nor touched, and may still be edited ("moderate"). Nothing is asked of
+    the server when all is in place, so that a user who may only read can call it.
     """
     with mongo_errors():
         found = client[database]
         _ensure_collection(found, FORMS, FORM_VALIDATOR)
         _ensure_collection(found, RESPONSES, RESPONSE_VALIDATOR)
-        found[RESPONSES].create_indexes(list(RESPONSE_INDEXES))
+        present = found[RESPONSES].index_information()
+        if missing := [index for index in RESPONSE_INDEXES if index.document["name"] not in present]:
+            found[RESPONSES].create_indexes(missing)
 
 
 def _ensure_collection(database: Database[Document], name: str, validator: dict[str, Any]) -> None:
     rules: dict[str, Any] = {"validator": validator, "validationLevel": "moderate", "validationAction": "error"}
-    there = next(iter(database.list_collections(filter={"name": name})), None)
-    if there is not None and there.get("options", {}).get("validator") == validator:
-        return
+    for present in database.list_collections(filter={"name": name}):
+        options: Mapping[str, Any] = present.get("options", {})
+        if all(options.get(rule) == value for rule, value in rules.items()):
+            return
     try:
         database.create_collection(name, check_exists=False, **rules)
     except OperationFailure as error:

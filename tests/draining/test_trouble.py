@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from uuid import UUID
 
@@ -76,7 +77,7 @@ def test_a_destination_that_cannot_be_opened_stops_no_other(setup: Setup) -> Non
     engine = Engine(setup.engine.settings, [closed, *setup.engine.specs])
     setup.put("a:1", name="Ash")
     setup.poll_until_quiet()
-    outcomes = list(Drain(engine, Limits(0, 60), capture=False).run())
+    outcomes = list(chain.from_iterable(Drain(engine, Limits(0, 60), capture=False).run()))
     assert [outcome.error for outcome in outcomes if outcome.final] == ["no credentials"]
     assert setup.one.forms["a"].keys() == setup.two.forms["a"].keys() == {"a:1"}
     engine.client.close()
@@ -86,14 +87,14 @@ def test_an_error_that_cannot_even_be_recorded_ends_the_drain_as_a_failure(setup
     setup.put("a:1", name="Ash")
     setup.one.trouble["a"] = DestinationChanged("no valid text: \ud800")
     setup.poll_until_quiet()
-    outcomes = list(Drain(setup.engine, Limits(0, 5), capture=False).run())
+    outcomes = list(chain.from_iterable(Drain(setup.engine, Limits(0, 5), capture=False).run()))
     assert [outcome.stage for outcome in outcomes if outcome.final] == ["one"]
 
 
 def test_a_follower_that_breaks_is_heard_of(setup: Setup) -> None:
     setup.poll_until_quiet()
     setup.engine.state["capture"].update_one({}, {"$unset": {"source": ""}})
-    outcomes = list(Drain(setup.engine, Limits(30, 60)).run())
+    outcomes = list(chain.from_iterable(Drain(setup.engine, Limits(30, 60)).run()))
     assert [(outcome.name, outcome.error) for outcome in outcomes if outcome.final] == [
         ("change capture", "KeyError, which nobody expected")
     ]
@@ -104,7 +105,7 @@ def test_only_a_new_failure_ends_a_lingering_drain(setup: Setup) -> None:
     setup.one.trouble["a"] = DestinationChanged("not shared")
     for expected in (False, True):
         setup.poll_until_quiet()
-        outcomes = list(Drain(setup.engine, Limits(0.1, 60), capture=False).run())
+        outcomes = list(chain.from_iterable(Drain(setup.engine, Limits(0.1, 60), capture=False).run()))
         assert [outcome.known for outcome in outcomes if outcome.final] == [expected]
         setup.engine.state["deliveries"].update_many({}, [{"$set": {"due_at": "$$NOW"}}])
 

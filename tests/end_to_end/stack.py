@@ -166,8 +166,8 @@ class Stack:
 
     def sheet(self, form_id: str) -> Sheet:
         """The form's sheet as its owner sees it."""
-        delivery: Any = self.engine.state["deliveries"].find_one({"_id": f"google_sheet/{form_id}"})
-        return Sheet.at(delivery["url"], self.settings.sheets_endpoint or "")
+        wait_until(lambda: "url" in self.delivered("google_sheet", form_id), "the address of the sheet")
+        return Sheet.at(self.delivered("google_sheet", form_id)["url"], self.settings.sheets_endpoint or "")
 
     def delivered(self, integration: str, form_id: str) -> dict[str, Any]:
         """What the state says of one delivery."""

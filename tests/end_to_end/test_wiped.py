@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from collections.abc import Callable, Iterator
 
@@ -14,7 +12,7 @@ from collect_pipelines.ingest.demo import trickle
 from collect_pipelines.ingest.generate import generated_forms
 from collect_pipelines.source.documents import response_document
 from tests.end_to_end.conftest import NewForm
-from tests.end_to_end.stack import RUN_WORKER, Stack, wait_until
+from tests.end_to_end.stack import Stack, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 
@@ -64,9 +62,10 @@ def test_wiping_in_mid_flow_loses_and_doubles_nothing(
     stack.wait_until_equal(form_id)
     before = stack.sheet(form_id).spreadsheet_id
 
-    worker = stack.pid(RUN_WORKER)
+    workers = stack.workers()
     wipe(stack)
-    os.kill(worker, signal.SIGKILL)  # so that what was wiped has to start the next run
+    for worker in workers:  # so that what was wiped has to start the next run
+        worker.kill()
     stack.store.submit([response_document(form_id, "after", {"name": "after"})])
     waited = wait_until(lambda: stack.in_sheet(form_id, f"{form_id}:after"), "the next response", LONGEST_SECONDS)
     traffic.set()

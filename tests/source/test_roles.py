@@ -72,6 +72,7 @@ def _store(guarded: Guarded) -> None:
 def test_the_collector_writes_forms_and_responses_and_no_more(guarded: Guarded) -> None:
     with guarded.client("collector") as client:
         store = CollectStore(client)
+        store.ensure()
         store.save_form(form_document("f", "F", []))
         assert store.submit([response_document("f", "1", {"a": 1})]) == Submitted(added=1)
         assert store.edit([Edit("f:1", {"a": 2})]) == 1
@@ -89,6 +90,7 @@ def test_the_pipeline_reads_the_store_and_writes_only_its_own_state(guarded: Gua
     with guarded.client("pipeline") as client:
         with client.collect.watch(max_await_time_ms=10) as stream:
             assert stream.try_next() is None
+        CollectStore(client).ensure()
         assert CollectStore(client).forms() is not None
         assert CollectStore(client).responses("f").next is None
         list(client.collect.list_collections())

@@ -11,6 +11,7 @@ from bson import Int64
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymongo import MongoClient
+from pymongo.errors import WriteError
 
 from collect_pipelines.errors import FatalError
 from collect_pipelines.model import QuestionType
@@ -42,6 +43,16 @@ def test_ensuring_the_store_twice_changes_nothing(store: CollectStore) -> None:
     store.ensure()
     assert store.responses_collection.index_information() == before
     assert {PAGING_INDEX, AUDIT_INDEX} < set(before)
+
+
+def test_an_outdated_store_is_brought_up_to_date(store: CollectStore) -> None:
+    database = store.client[store.database]
+    database.command("collMod", "responses", validator={}, validationLevel="off")
+    store.responses_collection.drop_index(AUDIT_INDEX)
+    store.ensure()
+    assert AUDIT_INDEX in store.responses_collection.index_information()
+    with pytest.raises(WriteError):
+        store.responses_collection.insert_one({"_id": "no form"})
 
 
 def test_a_saved_form_is_read_back_with_its_questions_in_order(store: CollectStore) -> None:
