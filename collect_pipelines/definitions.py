@@ -28,7 +28,7 @@ def open_engine() -> Engine:
 deliver = deliver_assets(responses, SPECS, open_engine)
 drain = dg.define_asset_job(
     "drain",
-    selection=dg.AssetSelection.assets(deliver),
+    selection=dg.AssetSelection.assets(deliver).without_checks(),  # in a run that lasts they never have a result
     executor_def=dg.in_process_executor,
     description="Land what changed and deliver it everywhere; stays a while for what comes next.",
 )

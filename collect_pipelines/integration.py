@@ -9,6 +9,7 @@ def csv_export(engine: Engine) -> Destination:
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ def destination(
 
     def register(function: F) -> F:
         spec = DestinationSpec(
-            function.__name__, (function.__doc__ or "").strip(), function, frozenset(kinds), tuple(owners), lanes
+            function.__name__, inspect.getdoc(function) or "", function, frozenset(kinds), tuple(owners), lanes
         )
         vars(function)["__destination__"] = spec
         return function

@@ -35,8 +35,9 @@ def export(
     download = CsvExports(settings.exports, settings.language).open(form, byte_order_mark=byte_order_mark)
     if download is None:
         raise FatalError(
-            f"There is no CSV export of form {form!r}",
-            hint="`collect status` lists the forms and what was delivered; `collect backfill` makes an export anew",
+            f"there is no CSV export of form {form!r}",
+            hint="the portal lists the forms and what was delivered; "
+            "`collect backfill FORM --only csv_export` makes an export anew",
         )
     with download:
         path = out or Path(download.filename)

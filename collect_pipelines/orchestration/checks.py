@@ -54,5 +54,5 @@ def _result(forms: dict[str, str]) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=not forms,
         metadata={"forms": len(forms), "which": dg.MetadataValue.json(listed)},
-        description=f"{len(forms)} forms need a look" if forms else "all forms are as they should be",
+        description=f"forms that need a look: {len(forms)}" if forms else "all forms are as they should be",
     )

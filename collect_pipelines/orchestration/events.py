@@ -76,12 +76,12 @@ def report_failure(context: dg.AssetExecutionContext, outcome: Outcome) -> None:
 
 def _landed(landed: Landed) -> Metadata:
     return {
-        "rows": landed.rows,
+        "landed_rows": landed.rows,
         "deleted": landed.deleted,
-        "unfit answers": landed.unfit,
-        "answers to unknown questions": landed.unknown,
+        "unfit_answers": landed.unfit,
+        "answers_to_unknown_questions": landed.unknown,
         "watermark": landed.sequence,
-        "read at": dg.MetadataValue.timestamp(landed.read_at),
+        "read_at": dg.MetadataValue.timestamp(landed.read_at),
         **_schema(landed.columns or {}),
     }
 
@@ -98,8 +98,8 @@ def _delivered(delivered: Delivered, facts: Mapping[str, Any]) -> Metadata:
         "removed": delivered.removed,
         "unchanged": delivered.unchanged,
         "watermark": delivered.position.sequence,
-        "lag seconds": facts.get("lag_seconds", 0.0),
-        "delivered at": dg.MetadataValue.timestamp(datetime.now(UTC)),
+        "lag_seconds": facts.get("lag_seconds", 0.0),
+        "delivered_at": dg.MetadataValue.timestamp(datetime.now(UTC)),
     }
     if delivered.rows is not None:
         counts["dagster/row_count"] = delivered.rows

@@ -47,9 +47,9 @@ def ask(instance: dg.DagsterInstance, engine: Engine, wait_seconds: float) -> dg
 def work_waiting(engine: Engine) -> str:
     """Say what is to be done now; empty when nothing is."""
     if dirty := engine.ledger.to_land(datetime.now(UTC)):
-        return f"{len(dirty)} forms changed"
+        return f"{len(dirty)} {'form' if len(dirty) == 1 else 'forms'} changed"
     if due := engine.ledger.due(datetime.now(UTC)):
-        return f"{len(due)} deliveries are due"
+        return f"{len(due)} {'delivery is' if len(due) == 1 else 'deliveries are'} due"
     return ""
 
 
