@@ -8,6 +8,7 @@ from __future__ import annotations
 from collect_pipelines.source.state import Document, State
 
 DRAIN = "drain"
+STARTING = "(starting)"  # the holder while a run that was asked for has not begun
 LONGEST_SECONDS = 60  # what expires later was written before the server's clock was set back
 
 

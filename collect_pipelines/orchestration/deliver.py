@@ -14,7 +14,7 @@ from pydantic import Field
 from collect_pipelines.draining.backfill import backfill
 from collect_pipelines.draining.drain import Drain, Limits
 from collect_pipelines.draining.engine import Engine
-from collect_pipelines.draining.lease import Lease
+from collect_pipelines.draining.lease import STARTING, Lease
 from collect_pipelines.draining.stages import Outcome
 from collect_pipelines.integration import DestinationSpec
 from collect_pipelines.orchestration.partitions import FORMS
@@ -54,7 +54,7 @@ def deliver_assets(
         if context.has_partition_key or context.has_partition_key_range:
             outcomes, complete = _backfill(engine, context, config), True
         else:
-            outcomes, complete = _drain(engine, context.run.run_id), False
+            outcomes, complete = _drain(engine, context), False
         report = Report(context, engine.settings)
         for ended in outcomes:
             report.tell(ended)
@@ -83,8 +83,11 @@ def _backfill(engine: Engine, context: dg.AssetExecutionContext, config: Deliver
     return ([outcome] for outcome in backfill(engine, form_ids, stages, rebuild=config.rebuild))
 
 
-def _drain(engine: Engine, run_id: str) -> Iterator[list[Outcome]]:
-    lease, renewed = Lease(engine.state), 0.0
+def _drain(engine: Engine, context: dg.AssetExecutionContext) -> Iterator[list[Outcome]]:
+    run_id, lease, renewed = context.run.run_id, Lease(engine.state), 0.0
+    if (holder := lease.holder()) not in (None, STARTING, run_id):  # a retry of a lost run finds that it was replaced
+        context.log.info(f"run {holder} is on it: nothing to do")
+        return
 
     def keep_alive() -> None:
         nonlocal renewed

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from collect_pipelines.draining.engine import Engine
-from collect_pipelines.draining.lease import Lease
+from collect_pipelines.draining.lease import STARTING, Lease
 from collect_pipelines.orchestration.partitions import add_keys
 from collect_pipelines.source.connection import mongo_errors
 
@@ -40,7 +40,7 @@ def ask(instance: dg.DagsterInstance, engine: Engine, wait_seconds: float) -> dg
             return dg.SkipReason("no changes")
         if instance.get_runs_count(dg.RunsFilter(tags=ASKED, statuses=[dg.DagsterRunStatus.QUEUED])):
             return dg.SkipReason("a run for it waits in the queue")
-        lease.take("(starting)", STARTING_SECONDS)
+        lease.take(STARTING, STARTING_SECONDS)
     return dg.RunRequest(tags={**ASKED, "collect/why": work})
 
 

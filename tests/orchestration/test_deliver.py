@@ -11,6 +11,7 @@ from dagster._core.definitions.partitions.context import partition_loading_conte
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
 from assets.responses import responses as responses_asset
+from collect_pipelines.draining.lease import STARTING, Lease
 from collect_pipelines.embedded.mongod import Mongod
 from collect_pipelines.errors import DestinationChanged
 from collect_pipelines.model import safe_key
@@ -123,3 +124,14 @@ def test_a_wiped_dagster_instance_loses_nothing(deployment: Deployment) -> None:
         assert deployment.run().success
         assert deployment.one.forms["a"].keys() == {"a:1", "a:2"}
         assert deployment.status("one") == ({"a"}, set())
+
+
+def test_a_second_drain_leaves_the_work_to_the_one_that_is_on_it(deployment: Deployment) -> None:
+    deployment.put("a:1", name="x")
+    lease = Lease(deployment.engine.state)
+    lease.take("another run", 30)
+    assert deployment.run().success
+    assert not deployment.one.forms and lease.holder() == "another run"
+    lease.take(STARTING, 30)
+    assert deployment.run().success
+    assert deployment.one.forms["a"].keys() == {"a:1"} and lease.holder() is None
