@@ -5,7 +5,7 @@ RUN := $(VENV)/bin
 export COLLECT_HOME ?= .collect
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-all check lint types layers bench docs clean
+.PHONY: help setup demo up test test-slow test-all check lint types layers bench docs clean
 
 help:  ## show this list
 	@awk -F':.*##' '/^[a-z-]+:.*##/ {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,10 +30,12 @@ test: setup  ## the everyday tests, with lint, types and layers (under three min
 	$(MAKE) --no-print-directory lint types layers
 	$(RUN)/python -m pytest -q -n auto -m "not slow"
 
-test-all: setup  ## the everyday tests and the slow ones
-	$(RUN)/python -m pytest -q -n auto
+test-slow: setup  ## the slow tests: whole deployments, kill -9 of each server, long chaos runs (six minutes)
+	$(RUN)/python -m pytest -q -n auto --dist loadgroup -m slow
 
-check: test  ## what CI runs
+test-all: test test-slow  ## the everyday tests and the slow ones
+
+check: test  ## lint, types, layers and the everyday tests
 
 lint: setup
 	$(RUN)/ruff check .
