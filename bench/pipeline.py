@@ -206,7 +206,9 @@ def growth(size: int) -> None:
             store.save_form(small_form(form_id))
             submit(store, small_responses(form_id, 0, count))
             start = time.perf_counter()
-            request_rescan(engine.state, form_id, "bench", datetime.now(UTC), full=True)
+            with closing(engine.capture()) as capture:
+                while (polled := capture.poll(0.0)).events or polled.rescan_reason:
+                    pass
             while (landed := land(engine, form_id).landed) and landed.more:
                 pass
             _settle(engine, form_id)
