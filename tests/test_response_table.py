@@ -131,14 +131,15 @@ def test_a_new_question_is_null_in_old_rows_and_a_removed_one_stays(table: Respo
 def test_a_retyped_question_asks_for_a_rescan_and_old_answers_are_null_until_then(table: ResponseTable) -> None:
     append(table, {"fair:1": 1, "fair:2": 2})
     as_text = COLUMNS | {"age": QuestionType.TEXT}
-    assert table.retyped(as_text)
-    assert not table.retyped(COLUMNS | {"shoe": QuestionType.TEXT})
+    assert table.load().outdated_by(as_text)
+    assert not table.load().outdated_by(COLUMNS | {"shoe": QuestionType.TEXT})
     watermark = table.load().watermark
     new = rows({"fair:2": None}, as_text)
     table.append(new, expected=watermark, cluster_time=1, columns=as_text, writer="test", unknown=1)
     assert ages(table) == {"fair:1": None, "fair:2": None}
-    assert not table.retyped(as_text)
-    assert table.retyped(as_text | {"shoe": QuestionType.TEXT}), "kept answers may belong to the new question"
+    assert not table.load().outdated_by(as_text)
+    with_shoe = as_text | {"shoe": QuestionType.TEXT}
+    assert table.load().outdated_by(with_shoe), "kept answers may belong to the new question"
 
 
 def test_sixteen_commits_are_merged_and_lagging_readers_see_the_same(table: ResponseTable) -> None:

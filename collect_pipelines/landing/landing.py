@@ -113,7 +113,7 @@ class Landing:
         """Commit decoded rows on top of `before`. Raises Fenced if the table has moved on."""
         columns, rows = columns_of(form), decoded.table
         after = before
-        if needs_rescan(before, form):  # before the commit, which makes the change look settled
+        if before.outdated_by(columns):  # before the commit, which makes the change look settled
             request_rescan(self._ledger.state, form.id, "its questions changed", datetime.now(UTC), full=True)
         if rows.num_rows or questions_changed(before, form):
             after = table.append(
@@ -145,12 +145,6 @@ def _columns(manifest: Manifest) -> Mapping[str, QuestionType] | None:
 def questions_changed(before: Manifest, form: Form) -> bool:
     """Whether the form has a question that the table does not have in this type."""
     return any(before.columns.get(name) != kind for name, kind in columns_of(form).items())
-
-
-def needs_rescan(before: Manifest, form: Form) -> bool:
-    """Whether rows landed earlier would look different now: a question was retyped, or answers wait for a new one."""
-    retyped = any(before.columns.get(name, kind) != kind for name, kind in columns_of(form).items())
-    return retyped or (before.counters.unknown > 0 and not columns_of(form).keys() <= before.columns.keys())
 
 
 def _read_marked(reading: Reading, form: Form, marks: Sequence[Mark]) -> tuple[Decoded, list[Mark]]:

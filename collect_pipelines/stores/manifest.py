@@ -83,6 +83,14 @@ class Manifest:
     sha256: str = ""
     """Of this manifest as it was read or written; not part of the body."""
 
+    def outdated_by(self, columns: Mapping[str, QuestionType]) -> bool:
+        """Tell whether rows landed before would look different under these questions.
+
+        So it is if a question has another type now, or is new while answers without a question are kept.
+        """
+        retyped = any(self.columns.get(name, kind) != kind for name, kind in columns.items())
+        return retyped or bool(self.counters.unknown and columns.keys() - self.columns.keys())
+
     @property
     def rows(self) -> int:
         """Rows in all segments: an upper bound of the responses, tombstones included."""

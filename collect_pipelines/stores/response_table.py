@@ -100,15 +100,6 @@ class ResponseTable:
         """Yield `_id`, `_sequence`, `_deleted`, `_hash` and `_revision` of the current row of every response."""
         return self.snapshot().ids()
 
-    def retyped(self, columns: Mapping[str, QuestionType]) -> bool:
-        """Tell whether rows landed before should be landed again under these questions.
-
-        So it is if a question has another type now, or is new while answers without a question are kept.
-        """
-        manifest = self.load()
-        changed = any(manifest.columns.get(name, kind) != kind for name, kind in columns.items())
-        return changed or bool(manifest.counters.unknown and columns.keys() - manifest.columns.keys())
-
     def compact(self, now: datetime, *, everything: bool = False) -> bool:
         """Merge segments if that is worth it, or all into a base; tell if it was done. Blocks no append."""
         return compact(self._history, self._segments, now, everything=everything)
