@@ -101,12 +101,13 @@ def _report(context: dg.AssetExecutionContext, engine: Engine, outcomes: Iterabl
     add = cache(lambda form_id: add_forms(context.instance, [form_id]))
     failed: dict[tuple[str, str], Outcome] = {}
     for outcome in outcomes:
-        if outcome.form_id:
+        event = materialisation(outcome, engine.settings)
+        if outcome.form_id and (event or outcome.final):
             add(outcome.form_id)
+        if event:
+            context.log_event(event)
         if outcome.ok:
             failed.pop((outcome.stage, outcome.form_id), None)
-            if event := materialisation(outcome, engine.settings):
-                context.log_event(event)
         else:
             failed[outcome.stage, outcome.form_id] = outcome
             report_failure(context, outcome)
