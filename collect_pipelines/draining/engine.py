@@ -76,7 +76,9 @@ class Engine:
     @once
     def ledger(self) -> Ledger:
         """Tables and deliveries as the state database knows them."""
-        return Ledger(self.state, [spec.name for spec in self.specs])
+        ledger = Ledger(self.state, [spec.name for spec in self.specs])
+        ledger.want_what_is_missing()
+        return ledger
 
     @once
     def landing(self) -> Landing:

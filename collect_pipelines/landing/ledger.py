@@ -93,6 +93,14 @@ class Ledger:
         held = {entry["form_id"] for entry in self.state["deliveries"].find(waiting, {"form_id": 1})}
         return [form_id for form_id in self.journal.dirty_forms() if form_id not in held]
 
+    def want_what_is_missing(self) -> None:
+        """Ask each integration for the tables of which it has never heard: those from before it was added."""
+        tables = {str(entry["_id"]) for entry in self.state["tables"].find({}, {"_id": 1})}
+        for name in self._integrations:
+            known = self.state["deliveries"].find({"integration": name}, {"form_id": 1})
+            for form_id in sorted(tables - {entry["form_id"] for entry in known}):
+                self.want(form_id, [name])
+
     def due(self, now: datetime) -> list[Wanted]:
         """List pending deliveries whose time has come, those that wait longest first."""
         come: Document = {"$or": [{"due_at": {"$lte": now}}, {"due_at": {"$gt": now + LONGEST_WAIT}}]}

@@ -34,7 +34,8 @@ class Report:
                     self._know(outcome.form_id)
                     done.append(event)
                 continue
-            self._know(outcome.form_id)
+            if outcome.final:
+                self._know(outcome.form_id)
             self._log(done)
             done, self._failed[step] = [], outcome
             report_failure(self._context, outcome)

@@ -8,15 +8,17 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.definitions.partitions.context import partition_loading_context
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
 from assets.responses import responses as responses_asset
+from collect_pipelines.draining.drain import Drain, Limits
 from collect_pipelines.draining.lease import STARTING, Lease
 from collect_pipelines.embedded.mongod import Mongod
 from collect_pipelines.errors import DestinationChanged
 from collect_pipelines.model import safe_key
 from collect_pipelines.orchestration.deliver import deliver_assets
-from collect_pipelines.orchestration.listen import listen
+from collect_pipelines.orchestration.listen import listen, work_waiting
 from collect_pipelines.orchestration.partitions import FORMS
 from tests.draining.shelf import Shelf, make_engine
 from tests.draining.test_drain import Setup
@@ -135,3 +137,40 @@ def test_a_second_drain_leaves_the_work_to_the_one_that_is_on_it(deployment: Dep
     lease.take(STARTING, 30)
     assert deployment.run().success
     assert deployment.one.forms["a"].keys() == {"a:1"} and lease.holder() is None
+
+
+def test_a_run_that_waits_in_the_queue_is_not_asked_for_again(deployment: Deployment) -> None:
+    deployment.put("new:1", name="x")
+    context = dg.build_sensor_context(instance=deployment.instance)
+    [request] = listen(context, deployment.engine).run_requests or []
+    origin = RemoteJobOrigin(RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("here"), "all"), "drain")
+    queued = dg.DagsterRun("drain", tags=request.tags, status=dg.DagsterRunStatus.QUEUED, remote_job_origin=origin)
+    deployment.instance.add_run(queued)
+    deployment.engine.state["leases"].delete_many({})  # it has waited for longer than a start takes
+    assert not listen(context, deployment.engine).run_requests
+    deployment.instance.delete_run(queued.run_id)
+    assert listen(context, deployment.engine).run_requests
+
+
+def test_trouble_with_change_capture_fails_the_run_and_makes_no_partition(deployment: Deployment) -> None:
+    deployment.put("a:1", name="x")
+    assert deployment.run().success
+    deployment.engine.state["capture"].update_one({}, {"$unset": {"source": ""}})
+    assert not deployment.run().success
+    assert deployment.instance.get_dynamic_partitions("forms") == ["a"]
+
+
+def test_an_integration_that_is_added_later_gets_what_landed_before(deployment: Deployment) -> None:
+    deployment.put("a:1", name="x")
+    assert deployment.run().success
+    three = Shelf()
+    later = make_engine(
+        deployment.engine.settings.mongo_uri.get_secret_value(),  # pyright: ignore[reportOptionalMemberAccess]
+        deployment.engine.settings.mongo_database,
+        deployment.engine.settings.home,
+        {"one": deployment.one, "three": three},
+    )
+    assert work_waiting(later)
+    list(Drain(later, Limits(0, 60)).run())
+    assert three.forms["a"].keys() == {"a:1"}
+    later.client.close()
