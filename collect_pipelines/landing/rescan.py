@@ -48,10 +48,6 @@ class Rescan:
         self._landing = landing
         self._requests = ledger.state["rescans"]
 
-    def wanted(self, form_id: str) -> bool:
-        """Whether a form is to be read again."""
-        return self._request(form_id) is not None
-
     def step(self, form_id: str) -> Landed | None:
         """Land the next chunk or several, or, after the last one, the deletes. None when nothing was asked for.
 

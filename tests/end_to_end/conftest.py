@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,14 @@ from uuid import uuid4
 import pytest
 
 from collect_pipelines.embedded.mongod import Mongod
+from collect_pipelines.ingest.demo import trickle
+from collect_pipelines.ingest.generate import generated_forms
 from collect_pipelines.model import QuestionType
 from collect_pipelines.source.documents import form_document, question_document
 from tests.end_to_end.pipeline import Pipeline, open_pipeline
 from tests.end_to_end.stack import Stack, new_home, remove, running_stack
+
+RATE_PER_SECOND = 4.0
 
 QUESTIONS = [
     question_document("name", QuestionType.TEXT, "Name"),
@@ -56,3 +61,17 @@ def new_form(stack: Stack) -> NewForm:
 def asked(*more: dict[str, Any]) -> list[dict[str, Any]]:
     """The questions of `new_form`, and more."""
     return [*QUESTIONS, *more]
+
+
+@pytest.fixture
+def traffic(stack: Stack) -> Iterator[threading.Event]:
+    """Responses of generated forms that come, change and go until the event is set."""
+    for form in generated_forms(4):
+        stack.store.save_form(form)
+    stop = threading.Event()
+    thread = threading.Thread(target=trickle, args=(stack.store, RATE_PER_SECOND, stop.is_set), daemon=True)
+    thread.start()
+    yield stop
+    stop.set()
+    thread.join(30)
+    assert not thread.is_alive()

@@ -10,15 +10,12 @@ from uuid import uuid4
 import pytest
 
 from collect_pipelines.embedded.parts import CODE_SERVER, DAEMON, MONGODB, PORTAL, POSTGRESQL, SHEETS, WEBSERVER
-from collect_pipelines.ingest.demo import trickle
-from collect_pipelines.ingest.generate import generated_forms
 from collect_pipelines.source.documents import response_document
 from tests.end_to_end.conftest import NewForm
 from tests.end_to_end.stack import RUN_WORKER, Stack, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 
-RATE_PER_SECOND = 4.0
 KILLED = (MONGODB, POSTGRESQL, SHEETS, CODE_SERVER, WEBSERVER, DAEMON, PORTAL, RUN_WORKER)
 LONGEST_SECONDS = 60.0
 
@@ -31,20 +28,6 @@ def times() -> Iterator[dict[str, tuple[float, float]]]:
     print("\nkilled               next response everywhere   all copies equal")
     for name, (next_seconds, equal_seconds) in found.items():
         print(f"{name:20} {next_seconds:22.1f} s {equal_seconds:16.1f} s")
-
-
-@pytest.fixture
-def traffic(stack: Stack) -> Iterator[threading.Event]:
-    """Responses of generated forms that come, change and go until the event is set."""
-    for form in generated_forms(4):
-        stack.store.save_form(form)
-    stop = threading.Event()
-    thread = threading.Thread(target=trickle, args=(stack.store, RATE_PER_SECOND, stop.is_set), daemon=True)
-    thread.start()
-    yield stop
-    stop.set()
-    thread.join(30)
-    assert not thread.is_alive()
 
 
 def submit(stack: Stack, form_id: str, unique: str) -> None:

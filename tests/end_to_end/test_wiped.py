@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import psycopg2
 import pytest
 
-from collect_pipelines.ingest.demo import trickle
-from collect_pipelines.ingest.generate import generated_forms
 from collect_pipelines.source.documents import response_document
 from tests.end_to_end.conftest import NewForm
 from tests.end_to_end.stack import Stack, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 
-RATE_PER_SECOND = 4.0
 LONGEST_SECONDS = 90.0
-
-
-@pytest.fixture
-def traffic(stack: Stack) -> Iterator[threading.Event]:
-    """Responses of generated forms that come, change and go until the event is set."""
-    for form in generated_forms(4):
-        stack.store.save_form(form)
-    stop = threading.Event()
-    thread = threading.Thread(target=trickle, args=(stack.store, RATE_PER_SECOND, stop.is_set), daemon=True)
-    thread.start()
-    yield stop
-    stop.set()
-    thread.join(30)
-    assert not thread.is_alive()
 
 
 def wipe_dagster(stack: Stack) -> None:
